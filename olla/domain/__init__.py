@@ -1,0 +1,1 @@
+"""Values that everything speaks of; they import nothing of ours."""
