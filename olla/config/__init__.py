@@ -1,4 +1,4 @@
-"""The configuration: YAML, environment and defaults in, frozen values out.  Read by ``service`` and ``tap`` alone."""
+"""The configuration: YAML, environment and defaults in, frozen values out; read by the wiring alone."""
 
 from olla.config.load import Loaded, load
 from olla.config.remarks import ConfigError, Remark

@@ -1,4 +1,4 @@
-"""What one key alone cannot show: keys that contradict each other, and values that deserve a word (config.md §13)."""
+"""What one key alone cannot show: contradictions, and values that deserve a word (config.md §13)."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class _OptionalBlock:
     schema: type[attrs.AttrsInstance]
 
     def read(self, node: Node | None, path: str, reading: Reading) -> Any:
-        if node is None or isinstance(node, Scalar) and node.null:
+        if node is None or (isinstance(node, Scalar) and node.null):
             return KEPT
         return read_block(self.schema, node, path, reading)
 
@@ -272,7 +272,7 @@ def key(
     """
     A key with one value.
 
-    :param checks: each raises :class:`ValueError` for a value that cannot be used, in words that go on from it.
+    :param checks: each raises :class:`ValueError` for what cannot be used, in words that go on from it.
     :param env: the variable that overrides it, besides ``OLLA__PATH__OF__KEY``.
     :param lenient: a value that cannot be used is a warning, and the default holds.
     :param convert: makes what is meant out of what is written.
@@ -287,9 +287,7 @@ def optional(kind: Kind[Any], *checks: Check, hidden: bool = False) -> Any:
 
     :param hidden: neither messages nor the value's ``repr`` may show it.
     """
-    return attrs.field(
-        default=None, metadata={METADATA: _Value(kind, checks, hidden=hidden)}, repr=not hidden
-    )
+    return attrs.field(default=None, metadata={METADATA: _Value(kind, checks, hidden=hidden)}, repr=not hidden)
 
 
 def keys(kind: Kind[T], default: tuple[T, ...], *checks: Check, env: str = "") -> Any:

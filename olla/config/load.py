@@ -1,4 +1,4 @@
-"""From defaults, one file and the environment to one :class:`Config`, or to every fault at once (config.md §2)."""
+"""From defaults, one file and the environment to one configuration, or every fault at once (config.md §2)."""
 
 from __future__ import annotations
 
@@ -203,9 +203,7 @@ def _unknown_variables(reading: Reading, environ: Mapping[str, str]) -> Iterable
     for name in sorted(environ):
         if name.startswith("OLLA_") and name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.8)
-            yield Remark(
-                "", "unknown variable, has no effect" + "".join(f"; is {n} meant?" for n in near), name
-            )
+            yield Remark("", "unknown variable, has no effect" + "".join(f"; is {n} meant?" for n in near), name)
 
 
 def _ordered(faults: Iterable[Remark]) -> tuple[Remark, ...]:

@@ -107,9 +107,7 @@ class TranslationBlock:
     reasoning_effort: bool = key(TRUTH, True)
     effort_max: str = key(TEXT, "high", one_of("low", "medium", "high", "xhigh", "max"))
     thinking_toggle: str = key(TEXT, "none", one_of("none", "chat_template_kwargs"))
-    reasoning_history: str = key(
-        TEXT, "none", one_of("none", "reasoning_content", "reasoning", "thinking_blocks")
-    )
+    reasoning_history: str = key(TEXT, "none", one_of("none", "reasoning_content", "reasoning", "thinking_blocks"))
     tool_name_max: int = key(INTEGER, 64, NOT_NEGATIVE)
     user_max_len: int = key(INTEGER, 64, NOT_NEGATIVE)
     tool_result_images: str = key(TEXT, "user_message", one_of("user_message", "tool_parts"))

@@ -88,9 +88,7 @@ def canonical(type_text: str, profiles: Iterable[Profile]) -> str:
 
 def filtered(profiles: Iterable[Profile], wanted: ProfileFilter) -> tuple[Profile, ...]:
     """Return the profiles that the filter leaves; the fallback always stays."""
-    return tuple(
-        p for p in profiles if p.name == FALLBACK or units.admits(wanted.include, wanted.exclude, p.name)
-    )
+    return tuple(p for p in profiles if p.name == FALLBACK or units.admits(wanted.include, wanted.exclude, p.name))
 
 
 def _shipped() -> Iterator[tuple[str, bytes]]:

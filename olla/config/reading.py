@@ -125,7 +125,7 @@ class Reading:
                 self._unknown.append(_Unknown(inner, entry.key, entry.line, known))
 
     def unknown(self) -> tuple[Remark, ...]:
-        """Name each key that nothing reads, and the nearest that something does; call when all has been read."""
+        """Name each key that nothing reads, and the nearest known one; call when all has been read."""
         return tuple(Remark(u.path, self._nearest(u), self.source, u.line) for u in self._unknown)
 
     def _is_ignored(self, path: str) -> bool:
@@ -137,7 +137,8 @@ class Reading:
             return f"unknown key, has no effect; is {near} meant?"
         homes = sorted(p for p in self.paths if p.rpartition(".")[2] == unknown.key)
         if homes:
-            return f"unknown key, has no effect; it belongs under {homes[0].rpartition('.')[0] or 'the top level'}"
+            home = homes[0].rpartition(".")[0] or "the top level"
+            return f"unknown key, has no effect; it belongs under {home}"
         near_anywhere = difflib.get_close_matches(unknown.path, self.paths, 1, 0.4)
         return "unknown key, has no effect" + "".join(f"; the nearest known is {p}" for p in near_anywhere)
 

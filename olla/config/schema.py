@@ -236,7 +236,7 @@ class AccessPolicy:
 
 @frozen
 class DashboardConfig:
-    """The page for people.  ``gate_internal_api`` holds ``/internal/*`` and ``/version`` to its policy too."""
+    """The page for people; ``gate_internal_api`` holds ``/internal/*`` and ``/version`` to its policy."""
 
     enabled: bool = key(TRUTH, True)
     access_policy: AccessPolicy = block(AccessPolicy)

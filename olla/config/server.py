@@ -56,9 +56,7 @@ class RequestLimits:
     """
 
     max_body_size: int = key(SIZE, 104857600, env="OLLA_SERVER_MAX_BODY_SIZE")
-    max_header_size: int = key(
-        SIZE, DEFAULT_HEADER_SIZE, env="OLLA_SERVER_MAX_HEADER_SIZE", convert=_header_size
-    )
+    max_header_size: int = key(SIZE, DEFAULT_HEADER_SIZE, env="OLLA_SERVER_MAX_HEADER_SIZE", convert=_header_size)
 
 
 @frozen

@@ -56,7 +56,7 @@ def size(text: str) -> int:
     :return: bytes, rounded down.
     """
     match = _SIZE.fullmatch(text.strip())
-    if match is None or (match[3] or "").lower() == "ib" and not match[2]:
+    if match is None or ((match[3] or "").lower() == "ib" and not match[2]):
         raise ValueError("is not a size such as 104857600, 64KB or 1.5GiB")
     number = match[1].replace("_", "")
     factor = KIB ** " kmgtp".index(match[2].lower() or " ")
@@ -125,7 +125,7 @@ def truth(text: str, quoted: bool = False) -> bool:
 
 
 def variable_truth(text: str) -> bool:
-    """Read true or false as an environment variable has it: ``1``, ``t``, ``true``, ``0``, ``f``, ``false``."""
+    """Read true or false as a variable has it: ``1``, ``t``, ``true``, ``0``, ``f``, ``false``."""
     if text in _VARIABLE_TRUE:
         return True
     if text in _VARIABLE_FALSE:

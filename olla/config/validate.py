@@ -1,4 +1,4 @@
-"""The report of ``--validate-config``: everything that the start would check without the network (config.md §12)."""
+"""The report of ``--validate-config``: all that a start checks without the network (config.md §12)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def validate(
     """
     Check the main file, the model rules and the profiles as a start would; takes what ``load`` takes.
 
-    :return: the report, and the exit code: 1 when anything failed or was skipped.
+    Warnings about the main file skip nothing, so they are notes here, as unknown keys are.
+
+    :return: the report, and the exit code: 1 when anything failed or a file was skipped.
     """
     found = examine(path, environ=environ, cwd=cwd, selectors=selectors, limiters=limiters)
     rules = find_rules(environ, cwd)
@@ -35,7 +37,7 @@ def validate(
     where = found.source or "(none found, using built-in defaults)"
     named = sum(profile.name != FALLBACK for profile in profiles.profiles)
     parts = [
-        ("config.yaml", f"loaded from {where}" if found.source else where, found.faults, found.warnings),
+        ("config.yaml", f"loaded from {where}" if found.source else where, found.faults, ()),
         ("models.yaml", rules.source or "using embedded defaults", (), rules.warnings),
         (
             "profiles",
@@ -59,4 +61,4 @@ def _part(name: str, detail: str, faults: Sequence[Remark], warnings: Sequence[R
 
 
 def _notes(found: Examined) -> Iterable[str]:
-    return (f"[NOTE] {remark}" for remark in (*found.unknown, *found.notes))
+    return (f"[NOTE] {remark}" for remark in (*found.unknown, *found.warnings, *found.notes))
