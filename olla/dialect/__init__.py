@@ -1,0 +1,1 @@
+"""How clients and backends speak: what a request asks, how it is adapted, and what a reply says."""

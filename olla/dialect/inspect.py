@@ -1,0 +1,206 @@
+"""
+Reads from a request what it asks of the endpoint that will serve it.
+
+The model's name is searched in the order of openai-surface.md §1: path, query, JSON body, form.  Nothing here
+fails: what cannot be read is forwarded without a model, and the backend judges it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from olla.dialect import forms
+from olla.dialect.scan import SCAN_LIMIT, keys, members, text
+from olla.domain.message import Body
+from olla.domain.requirements import EMBEDDINGS, TOOLS, VISION, Requirements
+
+ABSENT = msgspec.Raw(b"")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+NEEDS = {
+    (vision, tools, embeddings): frozenset(
+        name for name, needed in ((VISION, vision), (TOOLS, tools), (EMBEDDINGS, embeddings)) if needed
+    )
+    for vision in (False, True)
+    for tools in (False, True)
+    for embeddings in (False, True)
+}
+PLAIN = NEEDS[False, False, False]
+
+EMBEDDING_PATHS = ("/embeddings", "/embedding", "/embed")
+NATIVE_PATHS = frozenset({"/api/show", "/api/pull", "/api/push", "/api/create", "/api/delete"})
+"""Where Ollama takes ``name`` for ``model``, as its first versions called it."""
+
+TOOL_KEYS = frozenset({"tools", "functions", "tool_choice", "function_call"})
+MODEL_KEYS = keys("model")
+NAME_KEYS = keys("name")
+ASKED_KEYS = keys("model", "stream", *sorted(TOOL_KEYS))
+
+IMAGE = re.compile(rb'"(?:type"\s*:\s*"(?:image_url|image|input_image)"|data:image/|images"\s*:\s*\[\s*")')
+"""
+An image in a message, in the words of OpenAI, Anthropic, Ollama.
+
+Inside of text the quotes would be escaped, so this cannot be a prompt that speaks of images.
+"""
+
+PATH_MODEL = re.compile(
+    r"/models/(?P<whole>.+)"  # the last part, slashes and all
+    r"|/openai/deployments/(?P<deployment>[^/]+)/."
+    r"|/engines/(?P<engine>(?!v\d+/)[^/]+)/(?!v\d+/)."  # not Docker Model Runner's /engines/v1, /engines/vllm/v1
+)
+NOT_MODELS = frozenset({"status"})
+"""``/v1/models/status`` of oMLX."""
+
+
+class Asked(msgspec.Struct):
+    """The few members of a JSON body that routing needs."""
+
+    model: str | None = None
+    stream: bool | None = None
+    tools: msgspec.Raw = ABSENT
+    functions: msgspec.Raw = ABSENT
+    tool_choice: msgspec.Raw = ABSENT
+    function_call: msgspec.Raw = ABSENT
+
+
+class Nested(msgspec.Struct):
+    """Where the model's name stands in some old clients' bodies."""
+
+    messages: msgspec.Raw = ABSENT
+
+
+decode = msgspec.json.Decoder(Asked).decode
+
+
+def requirements(
+    path: str, query: bytes, content_type: bytes | None, body: Body, session: bytes | None = None
+) -> Requirements:
+    """
+    Read what a request asks for.
+
+    :param path: at the backend, decoded, without the route's prefix and without the query.
+    :param query: as the client wrote it, without its question mark.
+    :param session: value of ``X-Olla-Session-ID``.
+    """
+    sticky = session.decode("latin-1").strip() if session else ""
+    where = model_in_path(path, body.size) if "s/" in path else ""
+    if not where and query and (not body.size or path.endswith("/realtime")):
+        where = model_in_query(query)
+    if not body.size:
+        return Requirements(path, where, session=sticky)
+    data = body.peek(SCAN_LIMIT)
+    if is_json(content_type, data):
+        model, stream, tools = _in_json(path, data, body.size)
+        vision = IMAGE.search(data) is not None
+        embeddings = path.endswith(EMBEDDING_PATHS)
+        needs = NEEDS[vision, tools, embeddings] if vision or tools or embeddings else PLAIN
+        return Requirements(path, where or model, stream, needs, (), True, sticky)
+    return _in_form(path, where, forms.fields(content_type or b"", data), data, sticky)
+
+
+def is_json(content_type: bytes | None, data: bytes) -> bool:
+    """
+    Say whether a body is to be read as JSON.
+
+    Whatever begins like an object counts when nothing else was said, and when it was declared a form: ``curl -d``
+    declares one unless told otherwise, and Ollama's own examples do not tell it.
+    """
+    if content_type == b"application/json":
+        return True
+    kind = content_type.lower() if content_type else b""
+    if b"application/json" in kind or b"+json" in kind:
+        return True
+    return (not kind or kind.startswith(b"application/x-www-form-urlencoded")) and data[
+        :256
+    ].lstrip().startswith(b"{")
+
+
+def model_in_path(path: str, size: int) -> str:
+    """
+    Give the model that a path names, trimmed; ``""`` for none.
+
+    :param size: of the body: with one, ``/models/…`` is an action such as LM Studio's ``/api/v1/models/load``.
+    """
+    match = PATH_MODEL.search(path)
+    if match is None or (match["whole"] and (size or match["whole"] in NOT_MODELS)):
+        return ""
+    return (match["whole"] or match["deployment"] or match["engine"]).strip()
+
+
+def model_in_query(query: bytes) -> str:
+    """Give the model that a query names, trimmed; ``""`` for none."""
+    for name, start, stop in forms.pairs(query):
+        if name == "model":
+            return unquote_plus(query[start:stop].decode("latin-1")).strip()
+    return ""
+
+
+def _in_json(path: str, data: bytes, size: int) -> tuple[str, bool, bool]:
+    if size <= SCAN_LIMIT:
+        try:
+            asked = decode(data)
+        except UNREADABLE:
+            pass  # a field of another type, or not JSON: the scan makes do with either
+        else:
+            none = asked.tools is asked.tool_choice is asked.functions is asked.function_call is ABSENT
+            model = asked.model.strip() if asked.model else ""
+            return model or _scan(path, data)[0], asked.stream is True, not none and _wants_tools(asked)
+    return _scan(path, data)
+
+
+def _wants_tools(asked: Asked) -> bool:
+    values = (asked.tools, asked.tool_choice, asked.functions, asked.function_call)
+    return any(bytes(value) not in (b"", b"null") for value in values)
+
+
+def _scan(path: str, data: bytes) -> tuple[str, bool, bool]:
+    found = {key: (start, stop) for key, start, stop in members(data, ASKED_KEYS)}
+    model = _string(data, found, ["model"]) or _string(
+        data, found, [key for key in reversed(found) if key.lower() == "model"]
+    )
+    if not model:
+        model = _in_messages(data)
+    if not model and path in NATIVE_PATHS:
+        named = {key: (start, stop) for key, start, stop in members(data, NAME_KEYS)}
+        model = _string(data, named, ["name"])
+    stream = "stream" in found and data.startswith(b"true", found["stream"][0])
+    tools = any(key in TOOL_KEYS and not data.startswith(b"null", at[0]) for key, at in found.items())
+    return model, stream, tools
+
+
+def _string(data: bytes, found: dict[str, tuple[int, int]], names: Iterable[str]) -> str:
+    for name in names:
+        start, stop = found.get(name, (0, 0))
+        if text(data[start:stop]).strip():
+            return text(data[start:stop]).strip()
+    return ""
+
+
+def _in_messages(data: bytes) -> str:
+    try:
+        messages = msgspec.json.decode(
+            msgspec.json.decode(data, type=Nested).messages, type=list[msgspec.Raw]
+        )
+        return (msgspec.json.decode(messages[0], type=Asked).model or "").strip() if messages else ""
+    except UNREADABLE:
+        return ""
+
+
+def _in_form(
+    path: str, where: str, found: Iterable[tuple[str, int, int]], data: bytes, session: str
+) -> Requirements:
+    model, stream, spans = where, False, []
+    multipart = data.startswith(b"--")
+    for name, start, stop in found:
+        value = data[start:stop].decode("utf-8", "replace")
+        value = value if multipart else unquote_plus(value)
+        if name == "model":
+            model = where or value.strip()
+            spans.append((start, stop))
+        elif name == "stream":
+            stream = value.strip().lower() == "true"
+    return Requirements(path, model, stream, PLAIN, tuple(spans), False, session)

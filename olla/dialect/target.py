@@ -1,0 +1,150 @@
+"""
+Turns the target of a request into a path to match routes with, and into the target that a backend sees.
+
+What is forwarded keeps the bytes of the client.  Only dot segments are resolved on the way, in any spelling that a
+server behind may take for one, so that nobody leaves the prefix of a route or the base path of an endpoint.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from olla.domain.endpoint import Endpoint
+from olla.domain.profile import Profile
+
+# Encoded once or many times, as overlong UTF-8, with a path parameter or a NUL behind: what servers were seen to
+# take for a dot or a slash (reliability.md R16).
+DOT = rb"(?:\.|%(?:25)*2e|%u002e|%c0%[2a]e|%e0%[48]0%ae|\xc0\xae)"
+SLASH = rb"(?:/|\\|%(?:25)*(?:2f|5c)|%u00(?:2f|5c)|%c0%af|%c1%9c|%e0%80%af|\xc0\xaf)"
+END = rb"(?:;|%(?:25)*(?:3b|00))"
+
+SEPARATOR = re.compile(rb"(" + SLASH + rb")", re.IGNORECASE)
+DOTS = re.compile(SLASH + DOT + rb"{1,2}(?=" + SLASH + rb"|" + END + rb"|\Z)", re.IGNORECASE)
+ONE = re.compile(DOT + rb"(?:" + END + rb".*)?", re.IGNORECASE | re.DOTALL)
+TWO = re.compile(DOT + rb"{2}(?:" + END + rb".*)?", re.IGNORECASE | re.DOTALL)
+SEGMENT = re.compile(rb"/+([^/]+)")
+
+PREFIX = 2
+"""Segments in each prefix of ours, ``/olla/ollama`` or ``/internal/ui``."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """
+    What the first line of a request asks for.
+
+    :ivar path: decoded, without repeated slashes and dot segments, to match routes with; ``""`` when it climbs out
+        of its prefix and must match none.
+    :ivar raw: path and query as the client wrote them, dot segments resolved.
+    """
+
+    path: str
+    raw: bytes
+
+    def rest(self, prefix: str) -> bytes:
+        """
+        Give path and query after a prefix, as the client wrote them; it begins with a slash.
+
+        :param prefix: that ``path`` begins with, in whole segments, without a slash at its end.
+        """
+        start = prefix.encode()
+        if self.raw.startswith(start):
+            rest = self.raw[len(start) :]
+        else:
+            rest = self.raw[self._stop(prefix.count("/")) :]
+        return rest if rest.startswith(b"/") else b"/" + rest
+
+    def _stop(self, count: int) -> int:
+        segments = SEGMENT.finditer(self.raw.partition(b"?")[0])
+        return [match.end() for match in islice(segments, count)][-1]
+
+    @property
+    def query(self) -> bytes:
+        """The query as the client wrote it, without its question mark."""
+        return self.raw.partition(b"?")[2]
+
+
+def read_target(target: bytes) -> Target | None:
+    """
+    Read the target of a request.
+
+    :return: ``None`` unless it is in origin form: the absolute form, ``*`` and ``host:port`` are not for us.
+    """
+    if not target.startswith(b"/"):
+        return None
+    raw = target.partition(b"#")[0] if b"#" in target else target
+    path, mark, query = raw.partition(b"?")
+    if b"%" not in path and b"//" not in path and b"/." not in path and b"\\" not in path and path.isascii():
+        return Target(path.decode(), raw)
+    clean, climbs = resolved(path, PREFIX)
+    return Target("" if climbs else _matched(clean), clean + mark + query)
+
+
+def resolved(path: bytes, floor: int = 0) -> tuple[bytes, bool]:
+    """
+    Resolve dot segments, encoded ones too; a path without any stays as it is, byte for byte.
+
+    :param floor: how many segments at the beginning must stay, and do.
+    :return: the path, and whether it tried to climb above them.
+    """
+    if (b"." not in path and b"%" not in path and b"\xc0" not in path) or DOTS.search(path) is None:
+        return path, False
+    kept: list[bytes] = []
+    climbs = False
+    parts = SEPARATOR.split(path)
+    for separator, segment in zip(parts[1::2], parts[2::2], strict=True):
+        if TWO.fullmatch(segment):
+            climbs = climbs or len(kept) <= floor
+            del kept[max(floor, len(kept) - 1) :]
+        elif segment and not ONE.fullmatch(segment):
+            kept.append(separator + segment)
+    last = parts[-1]
+    open_ended = not last or ONE.fullmatch(last) or TWO.fullmatch(last)
+    return b"".join(kept) + (b"/" if open_ended or not kept else b""), climbs
+
+
+def decoded(path: bytes) -> str:
+    """Decode a path without its query, to compare it with the paths of a profile."""
+    if b"%" not in path and path.isascii():
+        return path.decode()
+    return unquote_to_bytes(path).decode("utf-8", "replace")
+
+
+def backend_target(endpoint: Endpoint, profile: Profile, rest: bytes) -> bytes:
+    """
+    Make the target that a backend sees.
+
+    :param profile: of that endpoint.
+    :param rest: path and query after the route's prefix, as :meth:`Target.rest` gives them.
+    :return: the query as it was, the path under ``base_path`` if the endpoint preserves that.
+    """
+    path, mark, query = rest.partition(b"?")
+    path = resolved(path or b"/")[0]
+    if endpoint.preserve_path and endpoint.base_path.strip("/"):
+        path = _under(endpoint.base_path.rstrip("/").encode(), path)
+    elif profile.path_rewrites and decoded(path) not in profile.paths:
+        path = _rewritten(profile, path)
+    return path + mark + query
+
+
+def _matched(path: bytes) -> str:
+    segments = [decoded(segment) for segment in path.split(b"/") if segment]
+    if any("/" in segment for segment in segments[:PREFIX]):
+        return ""
+    return "/" + "/".join(segments) + ("/" if segments and path.endswith(b"/") else "")
+
+
+def _under(base: bytes, path: bytes) -> bytes:
+    if base.endswith(b"/v1") and (path == b"/v1" or path.startswith(b"/v1/")):
+        path = path[3:]
+    return base + b"/" + path.lstrip(b"/") if path else base
+
+
+def _rewritten(profile: Profile, path: bytes) -> bytes:
+    for start, instead in profile.path_rewrites:
+        if path.startswith(start.encode()):
+            return instead.encode() + path[len(start.encode()) :]
+    return path

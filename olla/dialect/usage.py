@@ -1,0 +1,170 @@
+"""
+Reads what a reply says about its cost, from its end and after it has been sent.
+
+Nothing here runs while a stream runs: its tap is the ``append`` of a short deque, which runs no Python.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from olla.dialect.costs import Facts, Reply, facts, usage_of
+from olla.domain.usage import Usage
+
+LAST_PIECES = 6
+"""
+Pieces of a stream that are kept.
+
+Backends write an event at a time, so that a piece holds at least one or the rest of one.  The last three matter
+(the one with ``finish_reason``, the one with ``usage``, ``[DONE]``; fewer in other dialects), each may be cut in
+two.  A piece has at most 64 KiB, so this is at most 384 KiB, and some 2 KiB for tokens as they come.
+"""
+
+LAST_EVENTS = 16
+WHOLE = 1024 * 1024
+TAIL = 65536
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
+
+PART = re.compile(
+    rb'(?<!\\)"(model|(?:finish|done|stop)_reason|(?:prompt_)?eval_count|(?:total|load|prompt_eval|eval)_duration'
+    rb'|usage|timings|metrics|stats)"\s*:\s*'
+    rb'("(?:[^"\\]|\\.){0,256}"|-?[0-9.eE+-]{1,32}|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})'
+)
+"""What can be picked out of a document without its beginning.  A quote inside of text follows a backslash."""
+
+
+decode = msgspec.json.Decoder(Reply).decode
+
+
+class Tap:
+    """
+    Keeps the end of one body, and reads it when it is over.
+
+    :ivar keep: takes each piece of the body.
+    """
+
+    __slots__ = ("_pieces", "_read", "keep")
+
+    def __init__(
+        self,
+        keep: Callable[[bytes], None],
+        pieces: Iterable[bytes],
+        read: Callable[[bytes], Facts],
+    ) -> None:
+        """
+        Be ready for the first piece.
+
+        :param pieces: where ``keep`` puts them.
+        :param read: gives what is found in their sum.
+        """
+        self.keep = keep
+        self._pieces = pieces
+        self._read = read
+
+    def finish(self) -> Usage | None:
+        """Read what was kept; ``None`` when that says nothing or cannot be read."""
+        try:
+            return usage_of(self._read(b"".join(self._pieces)))
+        except UNREADABLE:
+            return None
+
+
+class Tail:
+    """Keeps a body whole up to 1 MiB, and of a longer one the last 64 KiB."""
+
+    def __init__(self) -> None:
+        self.pieces: deque[bytes] = deque()
+        self._size = 0
+        self._limit = WHOLE
+
+    def keep(self, piece: bytes) -> None:
+        """Take a piece."""
+        self.pieces.append(piece)
+        self._size += len(piece)
+        if self._size > self._limit:
+            self._limit = TAIL
+            while self._size - len(self.pieces[0]) >= TAIL:
+                self._size -= len(self.pieces.popleft())
+
+    def read(self, data: bytes) -> Facts:
+        """Read the sum of the pieces."""
+        return facts(decode(data)) if self._limit == WHOLE else picked(data)
+
+
+def tap_for(content_type: bytes | None, content_encoding: bytes | None, length: int | None) -> Tap | None:
+    """
+    Make what is to be told each piece of a reply's body.
+
+    :param length: of the body; ``None`` when it is not known.
+    :return: ``None`` when nothing can be read in such a body: it is compressed, or neither JSON nor a stream.
+    """
+    if content_type is None or content_encoding is not None:
+        return None
+    kind = content_type.lower()
+    if b"text/event-stream" in kind:
+        events: deque[bytes] = deque(maxlen=LAST_PIECES)
+        return Tap(events.append, events, in_events)
+    if b"ndjson" in kind or b"jsonl" in kind:
+        lines: deque[bytes] = deque(maxlen=LAST_PIECES)
+        return Tap(lines.append, lines, in_lines)
+    if b"json" not in kind:
+        return None
+    if length is not None and length <= WHOLE:
+        pieces: list[bytes] = []
+        return Tap(pieces.append, pieces, in_document)
+    tail = Tail()
+    return Tap(tail.keep, tail.pieces, tail.read)
+
+
+def in_document(data: bytes) -> Facts:
+    """Read a whole JSON body."""
+    return facts(decode(data))
+
+
+def in_lines(data: bytes) -> Facts:
+    """Read the last line of NDJSON, be its beginning lost."""
+    line = data.rstrip().rpartition(b"\n")[2]
+    try:
+        return facts(decode(line))
+    except UNREADABLE:
+        return picked(line)
+
+
+def in_events(data: bytes) -> Facts:
+    """Read the last events of a stream: of each figure the last one counts."""
+    found: Facts = {}
+    for document in _last_documents(data):
+        for name, fact in facts(document).items():
+            if found.get(name) is None:
+                found[name] = fact
+        if found.get("output_tokens") is not None and found.get("finish_reason") is not None:
+            return found
+    first = data.partition(b"\n")[0]
+    if found.get("output_tokens") is None and b'"usage"' in first:
+        found = {**found, **{name: fact for name, fact in picked(first).items() if fact is not None}}
+    return found
+
+
+def picked(data: bytes) -> Facts:
+    """Read what is left of a JSON document whose beginning is lost; of a name found twice the last one counts."""
+    parts: dict[bytes, bytes] = dict(PART.findall(data))
+    return facts(decode(b"{" + b",".join(b'"' + name + b'":' + text for name, text in parts.items()) + b"}"))
+
+
+def _last_documents(data: bytes) -> Iterator[Reply]:
+    stop = len(data)
+    for _ in range(LAST_EVENTS):
+        start = data.rfind(b"\ndata:", 0, stop)
+        start = 0 if start < 0 and data.startswith(b"data:") else start
+        if start < 0 or not stop:
+            return
+        end = data.find(b"\n", start + 1, stop)
+        try:
+            yield decode(data[data.index(b":", start) + 1 : stop if end < 0 else end])
+        except UNREADABLE:
+            pass  # [DONE], or an event whose beginning or end is lost
+        stop = start
