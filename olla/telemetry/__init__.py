@@ -1,0 +1,1 @@
+"""Listeners: they are told events, and never steer."""
