@@ -7,20 +7,8 @@ from collections.abc import Mapping
 
 from attrs import Factory, field, frozen
 
-from olla.config.keys import (
-    DURATION,
-    INTEGER,
-    NOT_NEGATIVE,
-    TEXT,
-    TRUTH,
-    block,
-    is_glob,
-    key,
-    keys,
-    optional,
-    optional_block,
-    texts_by_name,
-)
+from olla.config.keys import block, key, keys, optional, optional_block, texts_by_name
+from olla.config.kinds import DURATION, INTEGER, NOT_NEGATIVE, TEXT, TRUTH, is_glob
 from olla.config.secret import Secret
 
 

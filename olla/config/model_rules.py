@@ -15,8 +15,6 @@ from pathlib import Path
 from attrs import frozen
 
 from olla.config.keys import (
-    INTEGER,
-    TEXT,
     blocks,
     key,
     keys,
@@ -26,6 +24,7 @@ from olla.config.keys import (
     texts_by_name,
     values_by_name,
 )
+from olla.config.kinds import INTEGER, TEXT
 from olla.config.reading import Reading
 from olla.config.remarks import ConfigError, Remark
 from olla.config.yaml_source import parse

@@ -10,24 +10,8 @@ import attrs
 from attrs import frozen
 
 from olla.config import units
-from olla.config.keys import (
-    DURATION,
-    INTEGER,
-    NOT_NEGATIVE,
-    NUMBER,
-    TEXT,
-    TRUTH,
-    Kind,
-    block,
-    blocks,
-    key,
-    keys,
-    lists_by_name,
-    one_of,
-    optional_block,
-    texts_by_name,
-    values_by_name,
-)
+from olla.config.keys import block, blocks, key, keys, lists_by_name, optional_block, texts_by_name, values_by_name
+from olla.config.kinds import DURATION, INTEGER, NOT_NEGATIVE, NUMBER, TEXT, TRUTH, Kind, one_of
 from olla.domain.profile import (
     AnthropicSupport,
     ConcurrencyLimit,

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from olla.config.keys import (
+from olla.config.keys import block, key, keys, optional
+from olla.config.kinds import (
     DURATION,
     INTEGER,
     NOT_NEGATIVE,
@@ -14,12 +15,8 @@ from olla.config.keys import (
     TRUTH,
     at_least,
     between,
-    block,
     is_glob,
-    key,
-    keys,
     one_of,
-    optional,
 )
 
 KEY_SOURCES = ("session_header", "prefix_hash", "auth_header", "ip", "conversation")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from olla.config.endpoints import EndpointBlock, EndpointConfig
-from olla.config.keys import (
+from olla.config.keys import block, blocks, key, keys, lists_by_name, optional
+from olla.config.kinds import (
     DURATION,
     INTEGER,
     NOT_NEGATIVE,
@@ -19,13 +20,7 @@ from olla.config.keys import (
     Kind,
     at_least,
     between,
-    block,
-    blocks,
-    key,
-    keys,
-    lists_by_name,
     one_of,
-    optional,
 )
 from olla.config.proxy import ProxyConfig
 from olla.config.server import ServerConfig

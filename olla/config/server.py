@@ -8,20 +8,8 @@ import math
 
 from attrs import frozen
 
-from olla.config.keys import (
-    DURATION,
-    INTEGER,
-    NOT_NEGATIVE,
-    SIZE,
-    TEXT,
-    TRUTH,
-    at_least,
-    between,
-    block,
-    key,
-    keys,
-    optional,
-)
+from olla.config.keys import block, key, keys, optional
+from olla.config.kinds import DURATION, INTEGER, NOT_NEGATIVE, SIZE, TEXT, TRUTH, at_least, between
 
 DEFAULT_HEADER_SIZE = 1048576
 SMALLEST_HEADER_SIZE = 4096

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from olla.config import Config, ConfigError, load
-from olla.config.keys import DURATION, METADATA
+from olla.config.keys import METADATA
+from olla.config.kinds import DURATION
 from tests.config.loading import LoadingTestCase
 
 VARIABLES = {  # every name of config.md §4, §5, §9: its key, a text, and the value of that
