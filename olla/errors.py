@@ -232,6 +232,7 @@ class RateLimited(Refusal):
 
     message: str = "Too Many Requests"
     wait: int | None = 1
+    fields: tuple[tuple[bytes, bytes], ...] = ()
     status = 429
     type = "rate_limit_exceeded"
     code = "RATE_LIMIT_EXCEEDED"

@@ -161,7 +161,7 @@ class IReply(Interface):
         """
 
     def gather(limit: int) -> Pending[bytes]:
-        """Read the whole body, at most ``limit`` bytes (more fails with ``BrokenBody``); for answers that are not relayed."""
+        """Read a body that is not relayed, whole; more than ``limit`` bytes fail with ``BrokenBody``."""
 
     def abort() -> None:
         """Do without the body: hang up on the backend."""

@@ -2,8 +2,8 @@
 A result that one coroutine waits for, and the task that runs the coroutine.
 
 A request waits twice (for the head of the reply and for the end of its body), some hundred thousand times a
-minute.  A Deferred for each of these, with its chain of callbacks, would cost more than the forwarding itself; this
-is the part of it that a journey needs: one waiter, a canceller, and resumption in the same reactor turn.
+minute.  A Deferred for each of these, with its chain of callbacks, would cost more than the forwarding itself;
+this is the part of it that a journey needs: one waiter, a canceller, and resumption in the same reactor turn.
 """
 
 from __future__ import annotations

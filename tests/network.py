@@ -1,4 +1,4 @@
-"""A network in memory: a reactor whose connections deliver when told to, so that tests need no socket and no sleep."""
+"""A network in memory: a reactor whose connections deliver when told to; tests need no socket and no sleep."""
 
 from __future__ import annotations
 

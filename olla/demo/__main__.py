@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet import reactor as installed
 
 from olla.demo.ollama import OllamaEngine
 from olla.demo.openai import OpenAIEngine
@@ -19,11 +20,12 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=0.06, help="seconds for a token")
     parser.add_argument("--models", default=",".join(SHARED), help="their names, with commas between")
     given = parser.parse_args()
+    reactor: Any = installed
     make = OllamaEngine if given.dialect == "ollama" else OpenAIEngine
     engine = make(tuple(given.models.split(",")), reactor, given.pace)
-    port = reactor.listenTCP(given.port, EngineSite(engine), interface=HOST)  # type: ignore[attr-defined]
+    port = reactor.listenTCP(given.port, EngineSite(engine), interface=HOST)
     print(port.getHost().port, flush=True)
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 main()

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -49,7 +50,7 @@ class Speaking:
     :ivar last: sends what follows the last one, and ends the answer.
     """
 
-    _request: Request
+    _request: Any
     _tokens: Iterator[str]
     write: Callable[[str], None]
     last: Callable[[], None]
@@ -65,7 +66,7 @@ class Speaking:
         self._loop.clock = clock
         self._running = True
         self._request.notifyFinish().addErrback(lambda _: self._leave())
-        self._loop.start(pace).addErrback(lambda _: self._request.transport.abortConnection())
+        self._loop.start(pace).addErrback(self._broken)
 
     def _say(self) -> None:
         if self._cut_after is not None and self._said >= self._cut_after:
@@ -79,6 +80,9 @@ class Speaking:
         else:
             self._said += 1
             self.write(token)
+
+    def _broken(self, failure: Failure) -> None:
+        self._request.transport.abortConnection()
 
     def _leave(self) -> None:
         if self._running:
@@ -120,7 +124,7 @@ class Engine(Resource):
         self._pace = pace
         self._seed = seed
 
-    def render(self, request: Request) -> int:
+    def render(self, request: Any) -> int:
         """Answer one request."""
         body = request.content.read(LARGEST + 1)
         headers = {
@@ -198,11 +202,11 @@ class Engine(Resource):
             raise Problem(400, "the body is not a JSON object")
         return asked
 
-    def _fails(self, request: Request, asked: dict[str, Any]) -> bool:
+    def _fails(self, request: Any, asked: dict[str, Any]) -> bool:
         """Play the fault that this request meets; say whether it takes the place of an answer."""
         if not asked:
             return False  # checks and listings are not inference
-        fault = request.fault = self.faults.next(self.question(asked))  # type: ignore[attr-defined]
+        fault = request.fault = self.faults.next(self.question(asked))
         if fault == "refuse":
             request.transport.abortConnection()
         elif fault == "busy":

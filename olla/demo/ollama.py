@@ -115,6 +115,4 @@ class OllamaEngine(OpenAIEngine):
             self.send(request, 200, {"embedding": vectors[0]})
         else:
             count = sum(tokens(str(text)) for text in texts)
-            self.send(
-                request, 200, {"model": asked["model"], "embeddings": vectors, "prompt_eval_count": count}
-            )
+            self.send(request, 200, {"model": asked["model"], "embeddings": vectors, "prompt_eval_count": count})

@@ -126,7 +126,13 @@ class OpenAIEngine(Engine):
     def _reply(
         self, asked: dict[str, Any], kind: str, choices: list[Any], usage: dict[str, int] | None = None
     ) -> dict[str, Any]:
-        value = {"id": "cmpl-demo", "object": kind, "created": CREATED, "model": asked["model"], "choices": choices}
+        value = {
+            "id": "cmpl-demo",
+            "object": kind,
+            "created": CREATED,
+            "model": asked["model"],
+            "choices": choices,
+        }
         return value if usage is None else {**value, "usage": usage}
 
     def _tool(self, asked: dict[str, Any]) -> dict[str, Any] | None:

@@ -31,7 +31,7 @@ class EngineSite(Site):
     """Listens for one engine, and can cut what runs."""
 
     noisy = False
-    protocol = HTTPChannel
+    protocol: Any = HTTPChannel  # plain: HTTP/2 is not for a demonstration
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)

@@ -1,0 +1,378 @@
+"""Every part, connected: what ``service.py`` starts and stops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from olla import __version__, assembly
+from olla.balance.eligible import Narrowing, Plan
+from olla.balance.fleet import Fleet, Member
+from olla.balance.status import CheckOutcome
+from olla.balance.strategy import Refreshed, Strategy
+from olla.catalog.aliases import Aliases
+from olla.catalog.catalog import Catalog
+from olla.catalog.facts import FactReader
+from olla.catalog.formats import Formats, organizations
+from olla.catalog.rules import Rules as NamingRules
+from olla.catalog.shown import EndpointView
+from olla.config import Config
+from olla.dialect.envelope import error_body, error_fields
+from olla.dialect.identity import Identities
+from olla.domain.message import Head, Request
+from olla.domain.models import ListedModel
+from olla.domain.profile import Profile
+from olla.domain.requirements import Requirements
+from olla.domain.routing import Located, Scope
+from olla.errors import Refusal
+from olla.events import SizeRefused
+from olla.limits.address import ClientAddress
+from olla.limits.gate import Gate
+from olla.pending import Pending
+from olla.plugged import limiter_factories, selector_factories
+from olla.proxy.adapt import Adapter
+from olla.proxy.admission import Admission
+from olla.proxy.answers import REASONS, Answers
+from olla.proxy.forward import Forwarder
+from olla.proxy.narrowing import Narrower, Readiness
+from olla.proxy.routes import Routes
+from olla.proxy.story import Story
+from olla.telemetry.bus import Bus
+from olla.telemetry.output import Telemetry
+from olla.upstream.agent import AgentUpstream
+from olla.upstream.ask import Asker
+from olla.upstream.detect import Detector
+from olla.upstream.discovery import Discovery
+from olla.upstream.health import HealthChecker
+from olla.web.app import App, Pages, Query
+from olla.web.models import ModelPages
+from olla.web.page import NO_STORE, Page, json_page
+from olla.wire.compose import reply_head
+
+FIRST_LOOK = 2.0
+REFRESH_AGAIN = 5.0
+
+
+class Parts:
+    """
+    All parts of one proxy.
+
+    :ivar clock: seconds, never going back.
+    :ivar checkers: one for each endpoint.
+    :ivar discoveries: reads listings; empty when the configuration switches that off.
+    """
+
+    _log = Logger()
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self._reactor = reactor
+        self.config = config
+        self.clock: Callable[[], float] = reactor.seconds
+        self.bus = Bus()
+        self.profiles: Mapping[str, Profile] = assembly.profiles_of(config)
+        logging = config.logging
+        self.telemetry = Telemetry(
+            logging.level,
+            logging.format,
+            logging.output == "file",
+            config.server.request_logging,
+            self.bus,
+            reactor,
+        )
+        self._jitter = Random()
+        self.fleet = self._make_fleet()
+        self.catalog = Catalog(
+            FactReader(NamingRules(), self.profiles),
+            Aliases(config.model_aliases),
+            config.model_registry.enable_unifier,
+        )
+        self.readiness = Readiness()
+        self._refreshed_at: dict[str, float] = {}
+        self._asker = Asker(reactor, __version__)
+        self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
+        self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__)
+        self.discoveries = [self._make_discovery()] if config.discovery.model_discovery.enabled else []
+        self.checkers = [self._make_checker(member) for member in self.fleet.members]
+        self.upstream = AgentUpstream(
+            reactor,
+            self.clock,
+            assembly.patience(config),
+            config.proxy.pool.max_idle_per_host,
+            config.proxy.pool.idle_timeout,
+            self._crashed_upstream,
+        )
+        self.gate = self._make_gate()
+        address = ClientAddress(
+            config.server.rate_limits.trust_proxy_headers, config.server.rate_limits.trusted_proxy_cidrs
+        )
+        self.admission = Admission(Identities(), address.of, self._admit, self.bus.tell)
+        self.answers = Answers(__version__, assembly.cors(config), self.adapter, self.clock)
+        self.routes = Routes(self.profiles)
+        self.narrowing = self._make_narrowing()
+        self.forwarder = Forwarder(
+            self.admission,
+            self.routes,
+            Narrower(self.readiness, self._plan, self._refresh).narrow,
+            self.fleet,
+            self.adapter,
+            self.upstream,
+            self.answers,
+            assembly.retry_rules(config),
+            self.bus.tell,
+            self.clock,
+            config.proxy.stream_error_events,
+            self._crashed,
+        )
+        self.app = App(
+            self.admission, self.answers, self.routes, self.forwarder, self._make_pages(), self._crashed
+        )
+
+    # Making ----------------------------------------------------------------------------------------------------
+
+    def _make_fleet(self) -> Fleet:
+        spread = self.config.discovery.health_check.jitter
+        factory = selector_factories()[self.config.proxy.load_balancer]
+        fleet = Fleet(
+            factory.make(assembly.selector_settings(self.config)),
+            assembly.fleet_rules(self.config),
+            self.bus.tell,
+            lambda member: None,
+            lambda: self._jitter.uniform(-spread, spread),
+        )
+        fleet.replace(assembly.endpoints_of(self.config))
+        return fleet
+
+    def _make_gate(self) -> Gate:
+        factories, settings = limiter_factories(), assembly.limiter_settings(self.config)
+        named = self.config.server.rate_limits.limiters
+        return Gate([(name, factories[name].make(settings)) for name in named], self._limiter_failed)
+
+    def _make_checker(self, member: Member) -> HealthChecker:
+        return HealthChecker(
+            member, self._asker, self._checked, self._turn, lambda pause: pause, time.time, self._reactor
+        )
+
+    def _make_discovery(self) -> Discovery:
+        detector = Detector(self._asker, self.profiles, self._detected)
+        return Discovery(
+            lambda: [member for member in self.fleet.members if member.status.routable],
+            self._listing,
+            self._learned,
+            detector.detect,
+            self._asker,
+            assembly.discovery_rules(self.config),
+            self.bus.tell,
+            self._reactor,
+        )
+
+    def _make_narrowing(self) -> Narrowing:
+        routing = self.config.model_registry.routing_strategy
+        strategy = Strategy(
+            routing.type,
+            routing.options.fallback_behavior,
+            routing.options.discovery_refresh_on_miss,
+            self.config.discovery.model_discovery.enabled,
+        )
+        return Narrowing(strategy, self._supports, self.catalog.capable)
+
+    def _make_pages(self) -> Pages:
+        models = ModelPages(
+            self.catalog,
+            Formats(self.catalog, organizations(NamingRules())),
+            self._endpoint_views,
+            time.time,
+            self.config.discovery.list_aliases,
+        )
+        return Pages(
+            {
+                "/internal/health": self._health,
+                "/internal/status/models": models.registry,
+            },
+            models.unified,
+            models.one,
+            lambda listing, query: (
+                models.listed(listing.profiles, listing.id)
+                if listing.id
+                else models.listing(listing.profiles, listing.format, query)
+            ),
+        )
+
+    def _health(self, query: Query) -> Page:
+        """Say that we are alive, whatever the backends do; with ``ready=true``, whether one can serve."""
+        routable = sum(member.status.routable for member in self.fleet.members)
+        if self.admission.draining:
+            return json_page({"status": "draining"}, NO_STORE, 503)
+        if query.get(b"ready") == [b"true"] and not routable:
+            return json_page({"status": "unavailable"}, NO_STORE, 503)
+        body: dict[str, Any] = {"status": "healthy"}
+        if query.get(b"detail") == [b"true"]:
+            body["endpoints"] = {"healthy": routable, "total": len(self.fleet.members)}
+            body["ready"] = routable > 0
+        return json_page(body, NO_STORE)
+
+    # Answering -------------------------------------------------------------------------------------------------
+
+    def refuse_unread(self, refusal: Refusal, request: Request) -> bytes:
+        """Make the whole answer to a request that is refused before it has been read."""
+        self.admission.identify(request)
+        story = Story(request, "proxy" if request.target.startswith(b"/olla/") else "internal")
+        story.outcome, story.status, story.code = "rejected", refusal.status, refusal.code
+        if refusal.status in (413, 431):
+            self.bus.tell(SizeRefused(request.client, refusal.status))
+        body = error_body(refusal, request.id, story.surface)
+        fields = [*error_fields(refusal), *self.answers.common(request)]
+        self.bus.tell(story.finished(self.clock()))
+        head = Head(refusal.status, REASONS.get(refusal.status, b"Bad Request"), fields, len(body))
+        return reply_head(head, bodiless=False, persistent=False) + body
+
+    def _admit(self, client: str, kind: str, now: float) -> Any:
+        return self.gate.admit(client, kind, now)
+
+    def _supports(self, profile: str, path: str) -> bool:
+        known = self.profiles.get(profile)
+        return known is not None and any(path == one or path.endswith(one) for one in known.paths if one != "/")
+
+    def _locate(self, wanted: Requirements) -> Located | None:
+        return self.catalog.locate(wanted.model) if wanted.model else None
+
+    def _plan(self, scope: Scope, wanted: Requirements) -> Plan:
+        return self.narrowing.narrow(self.fleet.members, scope, wanted, self._locate(wanted), self.clock())
+
+    def _refresh(self, plan: Plan, scope: Scope, wanted: Requirements) -> Pending[Plan]:
+        """Read the listings anew for a model that nobody has, at most once in five seconds for each name."""
+        done: Pending[Plan] = Pending()
+
+        def again(how: Refreshed) -> None:
+            now, located = self.clock(), self._locate(wanted)
+            done.fire(self.narrowing.narrow(self.fleet.members, scope, wanted, located, now, how))
+
+        now = self.clock()
+        asked = self._refreshed_at.get(wanted.model)
+        if asked is not None and now - asked < REFRESH_AGAIN:
+            again(Refreshed.DONE)
+            return done
+        if len(self._refreshed_at) >= 1000:
+            self._refreshed_at.clear()
+        self._refreshed_at[wanted.model] = now
+        limit = self.config.model_registry.routing_strategy.options.discovery_timeout
+        reading = self.discoveries[0].refresh(plan.refresh).addTimeout(limit, self._reactor)
+        reading.addCallbacks(lambda _: again(Refreshed.DONE), lambda _: again(Refreshed.FAILED))
+        return done
+
+    # What endpoints tell ---------------------------------------------------------------------------------------
+
+    def await_first_looks(self) -> None:
+        """Let early requests wait until each endpoint has been looked at, but not for long."""
+        all_looks = gatherResults([self._first_look(checker) for checker in self.checkers])
+        late = self._reactor.callLater(FIRST_LOOK, self.readiness.reached)
+
+        def reached(_: object) -> None:
+            if late.active():
+                late.cancel()
+                self.readiness.reached()
+
+        all_looks.addBoth(reached)
+        self._late = late
+
+    async def _listed_once(self, checker: HealthChecker) -> None:
+        await checker.first
+        if self.discoveries and checker.member.status.routable:
+            await self.discoveries[0].read(checker.member)
+
+    def _first_look(self, checker: HealthChecker) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._listed_once(checker))
+
+    def _checked(self, member: Member, outcome: CheckOutcome) -> float:
+        now = self.clock()
+        was_routable = member.status.routable
+        self.fleet.checked(member, outcome, now)
+        if member.status.routable and not was_routable and self.discoveries:
+            self.discoveries[0].read(member)
+        return max(0.05, member.next_check - now)
+
+    def _listing(self, member: Member) -> tuple[str, str]:
+        endpoint = member.endpoint
+        profile = self.profiles.get(member.profile)
+        if profile is None:
+            return endpoint.model_url, "openai"
+        url = endpoint.model_url
+        if endpoint.profile == "auto" and url == f"{endpoint.url}/v1/models":
+            url = endpoint.url + profile.model_discovery_path
+        return url, profile.response_format
+
+    def _learned(self, member: Member, models: tuple[ListedModel, ...]) -> None:
+        now = self.clock()
+        self.catalog.update(member.endpoint, models, now, time.time(), member.profile)
+        self.fleet.listed(member, now)
+
+    def _detected(self, member: Member, profile: str) -> None:
+        self.fleet.detected(member, profile)
+        self.adapter.detected(member)
+        self._log.info("Endpoint type detected", endpoint=member.name, type=profile)
+
+    def _endpoint_views(self) -> Mapping[str, EndpointView]:
+        views = {}
+        for member in self.fleet.members:
+            endpoint = member.endpoint
+            kind = endpoint.type if endpoint.type != "auto" else member.profile
+            views[member.name] = EndpointView(
+                member.name, kind, member.profile, endpoint.priority, member.status.routable, endpoint.id
+            )
+        return views
+
+    # Upkeep ----------------------------------------------------------------------------------------------------
+
+    def sweep_slowly(self) -> None:
+        """Forget what has not been seen for long."""
+        now = self.clock()
+        self.gate.sweep(now)
+        self.telemetry.sweep(now)
+        alive = [member.name for member in self.fleet.members if member.status.routable]
+        self.catalog.sweep(now, self.config.model_registry.unification.stale_threshold, alive)
+
+    def reload(self, config: Config, parent: MultiService) -> None:
+        """Take endpoints, aliases and limits from ``config``; what did not change keeps its state."""
+        self.config = config
+        replaced = self.fleet.replace(assembly.endpoints_of(config))
+        gone = {member.name for member in replaced.removed}
+        for checker in [one for one in self.checkers if one.member in replaced.removed]:
+            self.checkers.remove(checker)
+            checker.disownServiceParent()
+            self.adapter.forget(checker.member.endpoint)
+            self.upstream.drop(checker.member.endpoint)
+            self._asker.forget(checker.member.endpoint)
+            if checker.member.name in gone:
+                self.catalog.forget(checker.member.endpoint)
+        for member in replaced.added:
+            checker = self._make_checker(member)
+            self.checkers.append(checker)
+            checker.setServiceParent(parent)
+        self.catalog.rename(Aliases(config.model_aliases))
+        self.gate = self._make_gate()
+        self.telemetry.show_from(config.logging.level)
+
+    def close(self) -> Deferred[Any]:
+        """Close what is open to backends; fires when it is."""
+        late = getattr(self, "_late", None)
+        if late is not None and late.active():
+            late.cancel()
+        self.readiness.reached()
+        return self.upstream.close()
+
+    # Faults ----------------------------------------------------------------------------------------------------
+
+    def _crashed(self, request_id: str) -> None:
+        self._log.failure("A request failed for a fault of our own", request_id=request_id)
+
+    def _crashed_upstream(self, failure: Failure) -> None:
+        self._log.failure("A reply failed for a fault of our own", failure)
+
+    def _limiter_failed(self, name: str, error: Exception) -> None:
+        self._log.error("A limiter failed and had no say", limiter=name, error=repr(error))

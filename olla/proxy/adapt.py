@@ -1,0 +1,71 @@
+"""Makes the request that one endpoint gets out of the one that the client sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from attrs import define, evolve, field
+
+from olla.balance.member import Member
+from olla.dialect.fields import EndpointFields
+from olla.dialect.rewrite import rename, rename_target
+from olla.dialect.target import backend_target
+from olla.domain.endpoint import Endpoint
+from olla.domain.message import Outgoing, Request
+from olla.domain.profile import Profile
+from olla.domain.requirements import Requirements
+
+UNKNOWN = Profile(name="auto")
+
+
+@define(eq=False)
+class Adapter:
+    """
+    Adapts requests; keeps for each endpoint what is the same in all of them.
+
+    :ivar profiles: by canonical name.
+    :ivar trusted: whether what a peer says of the clients behind it is believed.
+    :ivar version: ours, as in ``Via``.
+    """
+
+    profiles: Mapping[str, Profile]
+    trusted: Callable[[str], bool]
+    version: str
+    _shaping: dict[Endpoint, EndpointFields] = field(init=False, factory=dict)
+
+    def of(self, endpoint: Endpoint) -> EndpointFields:
+        """Give what is added to and taken from what goes to ``endpoint`` and comes from it."""
+        shaping = self._shaping.get(endpoint)
+        if shaping is None:
+            shaping = self._shaping[endpoint] = EndpointFields(endpoint, self.version)
+        return shaping
+
+    def detected(self, member: Member) -> None:
+        """Show clients the type that ``member`` was found to be."""
+        self._shaping[member.endpoint] = EndpointFields(
+            evolve(member.endpoint, profile=member.profile), self.version
+        )
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Drop what is kept for an endpoint that is configured no more."""
+        self._shaping.pop(endpoint, None)
+
+    def adapt(self, request: Request, rest: bytes, wanted: Requirements, member: Member, model: str) -> Outgoing:
+        """
+        Make the request.
+
+        :param rest: path and query after the route's prefix, as the client wrote them.
+        :param model: the endpoint's own name of the model; ``""`` without one.
+        """
+        body = request.body
+        if model != wanted.model and wanted.model:
+            body = rename(body, wanted, model)
+            rest = rename_target(rest, wanted, model)
+        endpoint = member.endpoint
+        return Outgoing(
+            request.method,
+            backend_target(endpoint, self.profiles.get(member.profile, UNKNOWN), rest),
+            self.of(endpoint).to_backend(request, model, self.trusted(request.peer)),
+            body,
+            request.has_body or request.method in (b"POST", b"PUT", b"PATCH"),
+        )

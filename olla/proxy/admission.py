@@ -1,0 +1,57 @@
+"""Who a request is from, what it is called, and whether it is let in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import define
+
+from olla.dialect.identity import Identities
+from olla.domain.message import Request
+from olla.errors import Draining, RateLimited
+from olla.events import Event, Limited
+from olla.interfaces import IVerdict
+
+PROXY = "proxy"
+HEALTH = "health"
+
+
+@define
+class Admission:
+    """
+    The first step of each journey, and of each page of ours.
+
+    :ivar identities: names requests.
+    :ivar address: gives the client's address behind trusted proxies.
+    :ivar gate: asks the limiters in their order; ``(client, kind, now)``.
+    :ivar tell: told of each refusal.
+    :ivar draining: whether the process is stopping.
+    """
+
+    identities: Identities
+    address: Callable[[str, Request], str]
+    gate: Callable[[str, str, float], IVerdict]
+    tell: Callable[[Event], None]
+    draining: bool = False
+
+    def identify(self, request: Request) -> None:
+        """Give ``request`` its id and its client's address (http-api.md §3, §9.5)."""
+        request.id, request.id_given = self.identities.identify(request.get(b"x-request-id"))
+        request.client = self.address(request.peer, request)
+
+    def admit(self, request: Request, kind: str, now: float) -> Sequence[tuple[bytes, bytes]]:
+        """
+        Let ``request`` in.
+
+        :param kind: ``proxy`` or ``health``.
+        :return: header fields for its response.
+        :raise RateLimited: with when to return; its fields are in :attr:`RateLimited.fields`.
+        :raise Draining: when nothing new is begun any more.
+        """
+        if self.draining and kind == PROXY:
+            raise Draining("The proxy is stopping")
+        verdict = self.gate(request.client, kind, now)
+        if not verdict.allowed:
+            self.tell(Limited(request.client, kind, verdict.retry_after))
+            raise RateLimited(wait=verdict.retry_after, fields=tuple(verdict.fields))
+        return verdict.fields

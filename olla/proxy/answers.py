@@ -1,0 +1,104 @@
+"""The header fields that we add to answers, and the answers that are ours alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import define, field
+
+from olla.dialect.envelope import error_body, error_fields
+from olla.dialect.fields import told
+from olla.domain.message import Fields, Head, Request
+from olla.errors import RateLimited, Refusal
+from olla.interfaces import IExchange
+from olla.proxy.adapt import Adapter
+from olla.proxy.cors import Cors
+from olla.proxy.story import Story
+
+REASONS = {
+    200: b"OK",
+    204: b"No Content",
+    304: b"Not Modified",
+    400: b"Bad Request",
+    403: b"Forbidden",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    413: b"Content Too Large",
+    429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    502: b"Bad Gateway",
+    503: b"Service Unavailable",
+}
+
+
+@define
+class Answers:
+    """
+    Makes heads (http-api.md §4).
+
+    :ivar version: ours, as in ``Via``.
+    :ivar cors: who may read the answers.
+    :ivar adapter: knows what belongs to each endpoint.
+    :ivar clock: seconds, never going back.
+    """
+
+    version: str
+    cors: Cors
+    adapter: Adapter
+    clock: Callable[[], float]
+    _served_by: tuple[bytes, bytes] = field(init=False)
+    _via: tuple[bytes, bytes] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._served_by = (b"X-Served-By", f"Olla/{self.version}".encode())
+        self._via = (b"Via", f"1.1 olla/{self.version}".encode())
+
+    def common(self, request: Request) -> Fields:
+        """Give the fields of every answer: the id, and what browsers need."""
+        identity = request.id.encode()
+        fields: Fields = [(b"X-Olla-Request-ID", identity)]
+        fields += self.cors.fields(request)
+        if request.id_given:
+            fields.append((b"X-Request-ID", identity))
+        return fields
+
+    def relayed(self, head: Head, story: Story, limits: Sequence[tuple[bytes, bytes]], now: float) -> Head:
+        """Make the head of a backend's answer as the client gets it."""
+        request = story.request
+        assert story.endpoint is not None
+        shaping = self.adapter.of(story.endpoint)
+        fields = shaping.to_client(head.fields, self.cors.enabled, request.id_given)
+        fields += self.common(request)
+        fields += told(story.decision, story.model, now - request.received, story.attempts)
+        fields += limits
+        return Head(head.status, head.reason, fields, head.length)
+
+    def local(self, request: Request, now: float) -> Fields:
+        """Give the fields of a page of ours under ``/olla/``."""
+        return [(b"X-Olla-Response-Time", b"%dms" % ((now - request.received) * 1000.0)), self._served_by]
+
+    def refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
+        """Answer with an error of ours (http-api.md §8)."""
+        request = exchange.request
+        body = error_body(refusal, request.id, exchange.surface)
+        fields = [*error_fields(refusal), *self.common(request)]
+        if exchange.surface in ("proxy", "anthropic"):
+            if story.endpoint is not None:
+                fields += self.adapter.of(story.endpoint).to_client((), self.cors.enabled, True)
+            else:
+                fields += [self._via, self._served_by]
+            fields += told(story.decision, story.model, self.clock() - request.received, story.attempts)
+        if isinstance(refusal, RateLimited):
+            fields += refusal.fields
+        story.status, story.code, story.error = refusal.status, refusal.code, refusal.message
+        story.bytes_out = 0 if request.method == b"HEAD" else len(body)
+        self.send(exchange, refusal.status, fields, body)
+
+    def send(self, exchange: IExchange, status: int, fields: Fields, body: bytes) -> None:
+        """Answer with ``body``; a ``HEAD`` request gets the fields alone."""
+        exchange.respond(Head(status, REASONS.get(status, b"Unknown"), fields, len(body)))
+        if exchange.request.method != b"HEAD" and body:
+            exchange.write(body)
+        exchange.finish()

@@ -1,0 +1,300 @@
+"""
+The journey of one request: admit, read, narrow, lease, adapt, send, relay, tell.
+
+:meth:`Forwarder.forward` is that list.  It knows neither engine: the client's side is an
+:class:`~olla.interfaces.IExchange`, the other an :class:`~olla.interfaces.IUpstream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+
+from attrs import define, frozen
+
+from olla.balance.eligible import Plan
+from olla.balance.fleet import Fleet, Lease, Member
+from olla.dialect.envelope import abort_event
+from olla.dialect.inspect import requirements
+from olla.dialect.usage import tap_for
+from olla.domain.endpoint import Endpoint
+from olla.domain.message import Fields, Request
+from olla.domain.requirements import Requirements
+from olla.domain.routing import Scope
+from olla.errors import (
+    BackendFailed,
+    BackendProtocolError,
+    BackendTimeout,
+    BackendTLSError,
+    BadReply,
+    BrokenBody,
+    ClosedEarly,
+    ConnectFailed,
+    HeadTimeout,
+    InternalError,
+    Refusal,
+    TLSFailed,
+    UpstreamFailure,
+)
+from olla.events import AttemptFailed, Event
+from olla.interfaces import IExchange, IReply, IUpstream
+from olla.pending import Cancelled, Pending
+from olla.proxy.adapt import Adapter
+from olla.proxy.admission import PROXY, Admission
+from olla.proxy.answers import Answers
+from olla.proxy.routes import Route, Routes
+from olla.proxy.story import Story
+
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+REPEATABLE = (
+    "/embeddings",
+    "/embed",
+    "/rerank",
+    "/tokenize",
+    "/detokenize",
+    "/moderations",
+    "/score",
+    "/classify",
+)
+
+
+@frozen
+class RetryRules:
+    """
+    When another endpoint is tried (http-api.md §6.3).
+
+    :ivar enabled: whether at all.
+    :ivar on_connection_failure: after a connection that could not be made, or was reset before any answer.
+    :ivar on_unanswered: after a time-out or a closed connection as well, whatever the method: the operator
+        accepts that two backends may work on one request.
+    :ivar max_attempts: endpoints tried for one request; ``0`` for each candidate once.
+    :ivar on_status: statuses of a backend after which the next one is asked.
+    """
+
+    enabled: bool = True
+    on_connection_failure: bool = True
+    on_unanswered: bool = False
+    max_attempts: int = 0
+    on_status: Collection[int] = frozenset({429, 503})
+
+    def allow(self, request: Request, path: str, failure: UpstreamFailure) -> bool:
+        """
+        Say whether ``request`` may go to another endpoint after ``failure``.
+
+        A reset connection means that the backend has not read all of the request (its kernel resets when unread
+        bytes are thrown away); a clean close or a silence may mean that a generation is running, so only what
+        has no effect is repeated then.
+        """
+        if isinstance(failure, ConnectFailed) or (isinstance(failure, ClosedEarly) and failure.reset):
+            return self.on_connection_failure and not getattr(failure, "answered", False)
+        if isinstance(failure, BadReply):
+            return False
+        return self.on_unanswered or request.method in IDEMPOTENT or path.endswith(REPEATABLE)
+
+
+@define(eq=False)
+class Forwarder:
+    """
+    Carries requests to endpoints and their answers back.
+
+    :ivar narrow: finds the endpoints that can serve a request; may have to wait for a listing.
+    :ivar adapter: makes the request for one endpoint: target, fields, the model's name there.
+    :ivar error_events: whether a broken stream says so in its own dialect before it is cut.
+    :ivar crashed: told of a fault of ours, with the request's id.
+    """
+
+    admission: Admission
+    routes: Routes
+    narrow: Callable[[Scope, Requirements], Awaitable[Plan]]
+    fleet: Fleet
+    adapter: Adapter
+    upstream: IUpstream
+    answers: Answers
+    retry: RetryRules
+    tell: Callable[[Event], None]
+    clock: Callable[[], float]
+    error_events: bool
+    crashed: Callable[[str], None]
+
+    async def forward(self, exchange: IExchange) -> None:
+        """Take one request from its arrival to its end, whatever happens on the way."""
+        request = exchange.request
+        story = Story(request, exchange.surface)
+        try:
+            limits = self.admission.admit(request, PROXY, self.clock())  # 1 admit
+            route = self.routes.find(request.target)
+            wanted = self._read(request, route, story)  # 2 read
+            plan = await self._narrow(route, wanted, story)  # 3 narrow
+            lease, reply = await self._obtain(request, route, wanted, plan, story)  # 4 lease 5 adapt 6 send
+            try:
+                self._respond(exchange, reply, limits, story)
+                await self._relay(exchange, reply, lease, story)  # 7 relay
+            finally:
+                lease.release()
+        except Refusal as refusal:
+            self._refuse(exchange, refusal, story)
+        except Cancelled:
+            exchange.abort()
+        except Exception:
+            self.crashed(request.id)
+            self._refuse(exchange, InternalError(), story)
+        finally:
+            self.tell(story.finished(self.clock()))  # 8 tell
+
+    def _read(self, request: Request, route: Route, story: Story) -> Requirements:
+        unsupported = self.routes.unsupported(request.method, route)
+        if unsupported is not None:
+            raise unsupported
+        wanted = requirements(
+            route.path,
+            request.target.partition(b"?")[2],
+            request.get(b"content-type"),
+            request.body,
+            request.get(b"x-olla-session-id"),
+        )
+        story.model, story.stream, story.session = wanted.model, wanted.stream, wanted.session
+        return wanted
+
+    async def _narrow(self, route: Route, wanted: Requirements, story: Story) -> Plan:
+        plan = await self.narrow(route.scope, wanted)
+        story.decision = plan.decision
+        if plan.refusal is not None:
+            raise plan.refusal
+        return plan
+
+    async def _obtain(
+        self, request: Request, route: Route, wanted: Requirements, plan: Plan, story: Story
+    ) -> tuple[Lease, IReply]:
+        """
+        Get a reply, from the second endpoint if not from the first.
+
+        :return: the reply whose head has come, and the lease on its endpoint, which the caller releases.
+        :raise Refusal: when nobody answers.
+        """
+        left = plan.candidates
+        failures: list[tuple[Endpoint, UpstreamFailure]] = []
+        while True:
+            lease = await self._lease(left, wanted, story)
+            story.attempts += 1
+            left = tuple(member for member in left if member is not lease.member)
+            endpoint = story.endpoint = lease.endpoint
+            story.model = plan.names.get(endpoint.name, wanted.model)
+            try:
+                outgoing = self.adapter.adapt(request, route.rest, wanted, lease.member, story.model)
+                reply = await self.upstream.send(endpoint, outgoing)
+            except UpstreamFailure as failure:
+                self.fleet.failed(lease, failure, self.clock())
+                lease.release()
+                failures.append((endpoint, failure))
+                self._note(story, endpoint, failure, len(left))
+                if not left or not self._may_go_on(request, wanted, failure, story.attempts):
+                    raise self._gave_up(failures, request) from failure
+                continue
+            except BaseException:
+                self.fleet.abandoned(lease)
+                lease.release()
+                raise
+            status = reply.head.status
+            again = retry_after_of(reply.head.fields) if status in self.retry.on_status else None
+            self.fleet.answered(lease, status, again, self.clock())
+            if status in self.retry.on_status and self.retry.enabled and self._has_next(left, story.attempts):
+                reply.abort()
+                lease.release()
+                self._note(story, endpoint, UpstreamFailure(f"answered {status}"), len(left))
+                continue
+            return lease, reply
+
+    async def _lease(self, candidates: tuple[Member, ...], wanted: Requirements, story: Story) -> Lease:
+        now = self.clock()
+        lease = self.fleet.lease(candidates, wanted, now)
+        if isinstance(lease, Pending):
+            lease = await lease
+            story.queued += self.clock() - now
+        return lease
+
+    def _may_go_on(self, request: Request, wanted: Requirements, failure: UpstreamFailure, attempts: int) -> bool:
+        if not self.retry.enabled or (self.retry.max_attempts and attempts >= self.retry.max_attempts):
+            return False
+        return self.retry.allow(request, wanted.path, failure)
+
+    def _has_next(self, left: tuple[Member, ...], attempts: int) -> bool:
+        if self.retry.max_attempts and attempts >= self.retry.max_attempts:
+            return False
+        return self.fleet.any_ready(left, self.clock())
+
+    def _note(self, story: Story, endpoint: Endpoint, failure: UpstreamFailure, remaining: int) -> None:
+        self.tell(
+            AttemptFailed(
+                story.request.id, endpoint, reason_of(failure), failure.detail, story.attempts, remaining
+            )
+        )
+
+    def _respond(
+        self, exchange: IExchange, reply: IReply, limits: Sequence[tuple[bytes, bytes]], story: Story
+    ) -> None:
+        now = self.clock()
+        story.status, story.head_at, story.reply = reply.head.status, now, reply
+        exchange.respond(self.answers.relayed(reply.head, story, limits, now))
+
+    async def _relay(self, exchange: IExchange, reply: IReply, lease: Lease, story: Story) -> None:
+        head = reply.head
+        kind, packed = _first(head.fields, b"content-type"), _first(head.fields, b"content-encoding")
+        tap = tap_for(kind, packed, head.length)
+        try:
+            await reply.relay(exchange, tap.keep if tap is not None else None)
+        except BrokenBody as broken:
+            story.outcome, story.error = "failed", broken.detail
+            self.fleet.failed(lease, broken, self.clock())
+            self._note(story, lease.endpoint, broken, 0)
+            if self.error_events:
+                exchange.write(abort_event(kind, exchange.surface, broken.detail, packed))
+            exchange.abort()
+        except Cancelled:
+            self.fleet.abandoned(lease)
+            raise
+        else:
+            exchange.finish()
+            story.usage = tap.finish() if tap is not None else None
+            story.outcome = "success" if story.status < 500 else "error"
+            self.fleet.succeeded(lease, self.clock())
+
+    def _refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
+        story.outcome = "failed" if story.attempts else "rejected"
+        if exchange.responded:
+            story.error = refusal.message
+            exchange.abort()
+        else:
+            self.answers.refuse(exchange, refusal, story)
+
+    def _gave_up(self, failures: list[tuple[Endpoint, UpstreamFailure]], request: Request) -> BackendFailed:
+        last = failures[-1][1]
+        attempts = tuple((endpoint.name, failure.detail) for endpoint, failure in failures)
+        if isinstance(last, TLSFailed):
+            return BackendTLSError(f"Proxy error: {last.detail}", attempts)
+        if isinstance(last, ConnectFailed):
+            details = "; ".join(f"{name}: {text}" for name, text in attempts)
+            return BackendFailed(f"Proxy error: all endpoints failed with connection errors: {details}", attempts)
+        if isinstance(last, HeadTimeout):
+            spent = self.clock() - request.received
+            return BackendTimeout(f"Proxy error: request timeout after {spent:.1f}s - {last.detail}", attempts)
+        return BackendProtocolError(f"Proxy error: {last.detail}", attempts)
+
+
+def _first(fields: Fields, name: bytes) -> bytes | None:
+    return next((value for key, value in fields if key.lower() == name), None)
+
+
+def retry_after_of(fields: Fields) -> float | None:
+    """Give the seconds for which a backend asks to be left alone; a date is taken for no answer."""
+    told = (_first(fields, b"retry-after") or b"").strip()
+    return float(told) if told.isdigit() and len(told) < 9 else None
+
+
+def reason_of(failure: UpstreamFailure) -> str:
+    """Name the class of a failure as the statistics do: ``connect timeout protocol stream status``."""
+    if isinstance(failure, ConnectFailed):
+        return "connect"
+    if isinstance(failure, HeadTimeout):
+        return "timeout"
+    if isinstance(failure, BrokenBody):
+        return "stream"
+    return "protocol" if isinstance(failure, (ClosedEarly, BadReply)) else "status"

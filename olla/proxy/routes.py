@@ -1,0 +1,171 @@
+"""Which path means what under ``/olla/``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import define, field, frozen
+
+from olla.dialect.target import Target, read_target
+from olla.domain.profile import Profile
+from olla.domain.routing import Scope
+from olla.errors import BadRequest, NotSupported, ProviderDisabled, Refusal, RouteNotFound, UnknownProvider
+
+ROOT = "/olla"
+UNIVERSAL = "proxy"
+RESERVED = frozenset({"proxy", "models", "anthropic"})
+REMEMBERED = 4096
+MANAGEMENT = "model management operations not supported by proxy"
+UNMANAGED = {
+    **dict.fromkeys(("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"), MANAGEMENT),
+    "/api/list": "running models list not supported in multi-instance proxy",
+}
+
+
+@frozen
+class Listing:
+    """
+    A page of model names that we answer ourselves.
+
+    :ivar profiles: whose models it lists; ``None`` for those of every OpenAI-style backend.
+    :ivar format: name of its shape (http-api.md §13.3).
+    :ivar id: the one model asked for; ``""`` for all.
+    """
+
+    profiles: frozenset[str] | None
+    format: str
+    id: str = ""
+
+
+@frozen
+class Route:
+    """
+    What a path stands for.
+
+    :ivar scope: the endpoints that may serve it.
+    :ivar rest: path for the backend as the client escaped it, with the query.
+    :ivar path: the same decoded and without the query, for looking things up.
+    :ivar listing: the page of ours at this path, for ``GET`` and ``HEAD``.
+    """
+
+    scope: Scope
+    rest: bytes
+    path: str
+    listing: Listing | None = None
+
+
+@define
+class Routes:
+    """
+    Finds the route of a target.
+
+    :ivar profiles: all profiles in use, by canonical name.
+    :ivar disabled: prefixes of profiles that the configuration takes out.
+    """
+
+    profiles: Mapping[str, Profile]
+    disabled: frozenset[str] = frozenset()
+    _scopes: dict[str, Scope] = field(init=False, factory=dict)
+    _listings: dict[tuple[str, str], Listing] = field(init=False, factory=dict)
+    _remembered: dict[bytes, tuple[Scope, bytes, str, Listing | None] | Refusal] = field(
+        init=False, factory=dict, repr=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        compatible = frozenset(name for name, profile in self.profiles.items() if profile.openai_compatible)
+        self._scopes[UNIVERSAL] = Scope(f"{ROOT}/{UNIVERSAL}")
+        self._listings[UNIVERSAL, "/v1/models"] = Listing(compatible, "openai")
+        for profile in self.profiles.values():
+            members = compatible if profile.name == "openai-compatible" else frozenset({profile.name})
+            for prefix in _spellings(profile):
+                label = "lm-studio" if profile.name == "lm-studio" else prefix
+                self._scopes.setdefault(prefix, Scope(f"{ROOT}/{prefix}", label, members))
+                for path, shape in _listing_paths(profile):
+                    self._listings[prefix, path] = Listing(members, shape)
+
+    def find(self, target: bytes) -> Route:
+        """
+        Find the route of ``target``.
+
+        :param target: path and query in origin form, as received; the path lies under ``/olla/``.
+        :raise RouteNotFound, UnknownProvider, ProviderDisabled, BadRequest: when there is none.
+        """
+        raw, mark, query = target.partition(b"?")
+        found = self._remembered.get(raw)
+        if found is None:
+            try:
+                found = self._find(raw)
+            except Refusal as refusal:
+                found = refusal
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.clear()  # paths with ids in them would otherwise grow it for ever
+            self._remembered[raw] = found
+        if isinstance(found, Refusal):
+            raise found
+        scope, rest, path, listing = found
+        return Route(scope, rest + mark + query, path, listing)
+
+    def is_proxied(self, method: bytes, target: bytes) -> bool:
+        """Say whether a backend answers this; with ``False`` it is a page of ours, or nothing."""
+        try:
+            route = self.find(target)
+        except Refusal:
+            return False
+        return not (route.listing is not None and method in (b"GET", b"HEAD")) and not self.unsupported(
+            method, route
+        )
+
+    def unsupported(self, method: bytes, route: Route) -> NotSupported | None:
+        """Give the refusal of what cannot be spread over several backends (http-api.md §2.4)."""
+        if route.scope.profiles == frozenset({"ollama"}) and route.path in UNMANAGED:
+            return NotSupported(UNMANAGED[route.path])
+        return None
+
+    def _find(self, raw: bytes) -> tuple[Scope, bytes, str, Listing | None]:
+        target = read_target(raw)
+        if target is None:
+            raise BadRequest("Malformed request")
+        segments = target.path.split("/", 3)
+        if len(segments) < 3 or segments[1] != "olla" or not segments[2]:
+            raise RouteNotFound(f"No route for {target.path or raw.decode('latin-1')}")
+        name = segments[2]
+        prefix = name if name in self._scopes else name.lower().replace("_", "-")
+        scope = self._scopes.get(prefix)
+        if scope is None:
+            raise self._unknown(name, target)
+        rest = "/" + (segments[3] if len(segments) > 3 else "")
+        return scope, target.rest(f"{ROOT}/{name}"), rest, self._listing(prefix, rest)
+
+    def _unknown(self, name: str, target: Target) -> Refusal:
+        if name in self.disabled:
+            return ProviderDisabled(f"Provider {name} is disabled")
+        if name in RESERVED:
+            return RouteNotFound(f"No route for {target.path}")
+        return UnknownProvider(f"Unknown provider: {name}")
+
+    def _listing(self, prefix: str, rest: str) -> Listing | None:
+        listing = self._listings.get((prefix, rest))
+        if listing is not None:
+            return listing
+        models, separator, model = rest.partition("/v1/models/")
+        if separator and not models and model:
+            whole = self._listings.get((prefix, "/v1/models"))
+            return None if whole is None else Listing(whole.profiles, whole.format, model)
+        return None
+
+
+def _spellings(profile: Profile) -> Iterable[str]:
+    """Give every prefix of a profile, and its name, with ``_`` for ``-`` as well."""
+    for name in dict.fromkeys((*profile.prefixes, profile.name)):
+        yield name
+        if "-" in name:
+            yield name.replace("-", "_")
+
+
+def _listing_paths(profile: Profile) -> Iterable[tuple[str, str]]:
+    """Give the listing pages of a profile's prefixes: path and shape (http-api.md §14)."""
+    yield "/v1/models", "openai"
+    if profile.name == "lm-studio":
+        yield "/api/v1/models", "openai"
+    if profile.model_discovery_path not in ("", "/v1/models"):
+        yield profile.model_discovery_path, profile.response_format

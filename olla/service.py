@@ -1,0 +1,195 @@
+"""The proxy as a service: it listens, watches, reloads, and stops in good order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.web.resource import IResource
+
+from olla import assembly
+from olla.config import Config, ConfigError, Loaded, Remark
+from olla.parts import Parts
+from olla.web.site import FrontSite
+
+SWEEP = 0.2
+
+
+def makeProxyService(
+    config: Config,
+    reactor: Any,
+    remarks: Sequence[Remark] = (),
+    source: str = "",
+    read_again: Callable[[], Loaded] | None = None,
+) -> ProxyService:
+    """
+    Make the proxy as a service for any Twisted application.
+
+    :param config: checked and complete, as :func:`olla.config.load` gives it.
+    :param reactor: on which everything happens.
+    :param remarks: said once in the log at the start.
+    :param source: the file that the configuration came from, for the log.
+    :param read_again: loads the configuration anew on :meth:`ProxyService.reload`; ``None`` for never.
+    """
+    return ProxyService(config, reactor, remarks, source, read_again)
+
+
+def proxyResource(service: ProxyService) -> IResource:
+    """
+    Give the proxy as a resource to hang under a site of your own; it does not listen by itself then.
+
+    :param service: made by :func:`makeProxyService`, and started and stopped with your application, since it looks
+        at the endpoints' health.
+    """
+    service.listens = False
+    return service.resource
+
+
+class ProxyService(MultiService):
+    """
+    The whole proxy.
+
+    :ivar listens: whether it opens the configured port.
+    :ivar resource: what answers clients.
+    :ivar site: makes the connections of clients on Twisted's server.
+    :ivar ports: what it listens on.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        remarks: Sequence[Remark],
+        source: str,
+        read_again: Callable[[], Loaded] | None,
+    ) -> None:
+        super().__init__()
+        self.listens = True
+        self.ports: list[Any] = []
+        self._config = config
+        self._reactor = reactor
+        self._remarks = remarks
+        self._source = source
+        self._read_again = read_again
+        self._hurry: Deferred[None] = Deferred()
+        self.parts = parts = Parts(config, reactor)
+        self.resource = parts.app.resource()
+        self.site = FrontSite(self.resource, assembly.sizes(config), parts.clock, parts.refuse_unread)
+        self._sweeps = [
+            self._every(SWEEP, self._sweep),
+            self._every(config.server.rate_limits.cleanup_interval or 3600.0, self._sweep_slowly),
+        ]
+        for service in (*parts.telemetry.services, *parts.checkers, *parts.discoveries):
+            service.setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen.
+
+        :raise CannotListenError: when the port is taken.
+        """
+        super().privilegedStartService()
+        if self.listens:
+            self._listen()
+
+    def startService(self) -> None:
+        """Look at the endpoints, and serve."""
+        for remark in self._remarks:
+            self._log.warn("Configuration", remark=str(remark))
+        self._log.info("Loaded configuration", config=self._source or "built-in defaults")
+        super().startService()
+        for loop, seconds in self._sweeps:
+            loop.start(seconds, now=False)
+        self.parts.await_first_looks()
+        for port in self.ports:
+            host = port.getHost()
+            self._log.info("HTTP server listening", address=f"{host.host}:{host.port}")
+        self._log.info("Olla started, waiting for requests...", engine=self._config.proxy.engine)
+
+    def stopService(self) -> Deferred[Any]:
+        """Finish what runs within ``shutdown_timeout``, cut the rest, then stop everything else."""
+        return Deferred.fromCoroutine(self._stop())
+
+    def hurry(self) -> None:
+        """Do not wait any longer for what runs."""
+        if not self._hurry.called:
+            self._hurry.callback(None)
+
+    def reload(self) -> None:
+        """Take endpoints, aliases and limits from the configuration as it is now; a faulty one changes nothing."""
+        if self._read_again is None:
+            self._log.info("Nothing to reload")
+            return
+        try:
+            loaded = self._read_again()
+        except ConfigError as error:
+            self._log.error("Configuration not reloaded", error=str(error))
+            return
+        self.parts.reload(loaded.config, self)
+        self._log.info("Configuration reloaded", config=loaded.source)
+
+    def _listen(self) -> None:
+        server = self._config.server
+        if server.listen:
+            for text in server.listen:
+                listening = serverFromString(self._reactor, text).listen(self.site)
+                listening.addCallbacks(
+                    self.ports.append,
+                    lambda failure, text=text: self._log.failure("listening on {t}", failure, t=text),
+                )
+            return
+        for interface in _interfaces(server.host):
+            self.ports.append(self._reactor.listenTCP(server.port, self.site, backlog=4096, interface=interface))
+
+    async def _stop(self) -> None:
+        self._log.info("Stopping: no new connections", busy=self.site.busy)
+        self.parts.admission.draining = True
+        await gatherResults([_done(port.stopListening()) for port in self.ports])
+        self.site.drain()
+        await self._drained(self._config.server.shutdown_timeout)
+        if self.site.busy:
+            self._log.warn("Cutting what has not finished in time", busy=self.site.busy)
+            self.site.abort()
+            await deferLater(self._reactor, 0.05)
+        for loop, _ in self._sweeps:
+            if loop.running:
+                loop.stop()
+        await gatherResults([_done(super().stopService()), self.parts.close()])
+
+    async def _drained(self, budget: float) -> None:
+        """Wait until nothing runs any more, at most ``budget`` seconds."""
+        until = self.parts.clock() + budget
+        while self.site.busy and self.parts.clock() < until and not self._hurry.called:
+            await deferLater(self._reactor, 0.02)
+
+    def _every(self, seconds: float, function: Callable[[], None]) -> tuple[LoopingCall, float]:
+        loop = LoopingCall(function)
+        loop.clock = self._reactor
+        return loop, seconds
+
+    def _sweep(self) -> None:
+        now = self.parts.clock()
+        self.parts.upstream.sweep(now)
+        self.parts.fleet.sweep(now)
+        self.site.sweep(now)
+
+    def _sweep_slowly(self) -> None:
+        self.parts.sweep_slowly()
+
+
+def _done(waiting: Any) -> Deferred[Any]:
+    return waiting if isinstance(waiting, Deferred) else succeed(waiting)
+
+
+def _interfaces(host: str) -> Sequence[str]:
+    """Give the interfaces to bind: every address means IPv4 and IPv6 alike."""
+    if host == "localhost":
+        return ("127.0.0.1",)
+    return ("::",) if host in ("", "0.0.0.0", "::") else (host,)

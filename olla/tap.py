@@ -1,0 +1,172 @@
+"""The command line: ``twistd -n olla``, and ``olla`` for short."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.logger import ILogObserver
+from twisted.python import usage
+
+from olla import __version__
+from olla.config import ConfigError, Loaded, load
+from olla.config.validate import validate
+from olla.plugged import limiter_factories, selector_factories
+
+BAD_USAGE = 2
+BAD_CONFIGURATION = 1
+
+
+class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is untyped
+    """
+    What may follow ``twistd -n olla``.
+
+    :ivar loaded: the configuration, checked, once the options have been read.
+    """
+
+    synopsis = "[options]"
+    longdesc = "One address in front of many LLM servers."
+    optParameters = [
+        [
+            "config",
+            "c",
+            "",
+            "The configuration file; without it config/config.local.yaml, config/config.yaml, "
+            "config.yaml and default.yaml are tried.",
+        ],
+    ]
+    optFlags = [
+        ["demo", None, "Also start two small embedded engines, to try things without an inference server."],
+        ["validate-config", None, "Check the configuration, print a report and exit."],
+    ]
+    loaded: Loaded
+
+    def opt_version(self) -> NoReturn:
+        """Print the version and exit."""
+        print(f"olla {__version__}")
+        sys.exit(0)
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """Read the command line; what it cannot mean ends the process with status 2 and the usage."""
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            print(f"{self}\n\nolla: {error}", file=sys.stderr)
+            sys.exit(BAD_USAGE)
+
+    def parseArgs(self, *arguments: str) -> None:
+        """Refuse what is neither switch nor value."""
+        if arguments:
+            raise usage.UsageError(f"unexpected argument: {arguments[0]}")
+
+    def postOptions(self) -> None:
+        """Load the configuration before anything is bound or forked."""
+        if os.environ.get("OLLA_SHOW_VERSION") == "true":
+            self.opt_version()
+        if self["validate-config"]:
+            text, status = validate(self["config"], **_surroundings())
+            print(text, end="")
+            sys.exit(status)
+        try:
+            self.loaded = self.load()
+        except ConfigError as error:
+            _fail(str(error))
+
+    def load(self) -> Loaded:
+        """
+        Read the configuration, the first time or again.
+
+        :raise ConfigError: with every fault in it.
+        """
+        return load(self["config"], **_surroundings())
+
+
+def _surroundings() -> dict[str, Any]:
+    """Give what a configuration is read against."""
+    return {
+        "environ": os.environ,
+        "cwd": Path.cwd(),
+        "selectors": selector_factories(),
+        "limiters": limiter_factories(),
+    }
+
+
+class _Process(MultiService):
+    """The service of the process: reports in one line what stops the start, and stops one part after the other."""
+
+    observer: ILogObserver | None = None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Be attached to ``twistd``'s application, which takes its log observer from us."""
+        if self.observer is not None and hasattr(parent, "setComponent"):
+            parent.setComponent(ILogObserver, self.observer)
+        super().setServiceParent(parent)
+
+    def stopService(self) -> Deferred[Any]:
+        """Stop what was started last first, and wait for each: the engines behind outlive the proxy's streams."""
+        return Deferred.fromCoroutine(self._stop_in_order())
+
+    async def _stop_in_order(self) -> None:
+        Service.stopService(self)
+        for service in reversed(list(self)):
+            await maybeDeferred(service.stopService)
+
+    def privilegedStartService(self) -> None:
+        """Bind; a port in use ends the process with one line and status 1."""
+        try:
+            super().privilegedStartService()
+        except CannotListenError as error:
+            where = f"{error.interface or '*'}:{error.port}"
+            _fail(f"failed to bind {where}: {error.socketError.strerror or error.socketError}")
+
+
+def makeService(options: Options) -> IService:
+    """Make what ``twistd`` runs."""
+    from twisted.internet import reactor  # here, and nowhere else: importing it chooses it
+
+    from olla.service import makeProxyService
+    from olla.signals import Signals
+
+    process = _Process()
+    loaded = options.loaded
+    config = loaded.config
+    if options["demo"]:
+        config = _with_demo(process, config, reactor)
+    remarks = (*loaded.warnings, *loaded.notes)
+    proxy = makeProxyService(config, reactor, remarks, loaded.source, None if options["demo"] else options.load)
+    process.observer = proxy.parts.telemetry.observer
+    proxy.setServiceParent(process)
+    Signals(reactor, proxy.reload, proxy.hurry).setServiceParent(process)
+    return process
+
+
+def _with_demo(process: MultiService, config: Any, reactor: Any) -> Any:
+    """Start the embedded engines, and put them in the place of the configured endpoints."""
+    from olla.assembly import with_endpoints
+    from olla.demo.service import DemoService, banner
+
+    demo = DemoService(reactor)
+    demo.bind()
+    demo.setServiceParent(process)
+    host = config.server.host if config.server.host not in ("", "0.0.0.0", "::") else "localhost"
+    # Not through sys.stdout, which twistd has turned into a log by then.
+    reactor.callWhenRunning(print, banner(f"http://{host}:{config.server.port}"), file=sys.__stdout__, flush=True)
+    return with_endpoints(config, demo.endpoints)
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"olla: {text}", file=sys.stderr)
+    sys.exit(BAD_CONFIGURATION)
+
+
+def main() -> None:
+    """Be ``twistd -n olla`` with the arguments of the command line."""
+    from twisted.scripts.twistd import run
+
+    sys.argv = [sys.argv[0], "--nodaemon", "--pidfile=", "olla", *sys.argv[1:]]
+    run()

@@ -1,0 +1,110 @@
+"""Telemetry as one part: who listens to what, and where the lines go."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+
+from olla.events import AttemptFailed, Finished, HealthChanged, Limited, ListingFailed, ModelsListed, SizeRefused
+from olla.telemetry.access import AccessLog, CompletionLog
+from olla.telemetry.bus import Bus
+from olla.telemetry.journal import Journal
+from olla.telemetry.lag import Lag
+from olla.telemetry.lines import Lines
+from olla.telemetry.logs import LogObserver, form_for, to_file, to_stream
+from olla.telemetry.records import Stamps, shown_from
+from olla.telemetry.stats import Statistics
+from olla.telemetry.violations import Violations
+from olla.telemetry.vitals import CpuMeter, GarbageWatch
+
+
+@define(eq=False)
+class Telemetry:
+    """
+    Listens on the bus.
+
+    :ivar level: from which lines are written: ``debug``, ``info``, ``warn``, ``error``.
+    :ivar format: ``json`` or ``text``.
+    :ivar to_file: whether lines go to a rotating file beside standard output.
+    :ivar access: whether there is a line for each request.
+    :ivar bus: what is told.
+    """
+
+    level: str
+    format: str
+    to_file: bool
+    access: bool
+    bus: Bus
+    _reactor: Any
+    wall: Callable[[], float] = time.time
+    lines: Lines = field(init=False)
+    observer: LogObserver = field(init=False)
+    statistics: Statistics = field(init=False, factory=Statistics)
+    violations: Violations = field(init=False)
+    lag: Lag = field(init=False)
+    cpu: CpuMeter = field(init=False)
+    garbage: GarbageWatch = field(init=False)
+    _access_log: AccessLog = field(init=False)
+    _completions: CompletionLog = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        clock = self._reactor.seconds
+        stamps = Stamps(self.wall)
+        form = form_for(self.format, sys.stdout.isatty(), "OLLA_LOGGING_FORMAT" in os.environ)
+        self.lines = Lines(self._outputs(), self._reactor)
+        shown = shown_from(self.level)
+        self.observer = LogObserver(self.lines, form, stamps.at, shown)
+        self._access_log = AccessLog(self.lines.write, form, stamps.now, shown)
+        self._completions = CompletionLog(self.lines.write, form, stamps.now, shown)
+        self.violations = Violations(clock)
+        self.lag = Lag(self._reactor)
+        self.cpu = CpuMeter(time.process_time, self._reactor)
+        self.garbage = GarbageWatch(gc.callbacks, time.perf_counter, self.wall)
+        self._listen(Journal(clock))
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What is to be started and stopped; the lines come first and go last."""
+        return (self.lines, self.lag, self.cpu, self.garbage)
+
+    def show_from(self, level: str) -> None:
+        """Write lines from another level on."""
+        shown = shown_from(level)
+        self.observer.shown = self._access_log.shown = self._completions.shown = shown
+
+    def sweep(self, now: float) -> None:
+        """Forget what has not been seen for long."""
+        self.statistics.sweep(now)
+
+    def _listen(self, journal: Journal) -> None:
+        listen = self.bus.listen
+        listen(Finished, self.statistics.finished)
+        listen(Finished, self._completions.finished)
+        if self.access:
+            listen(Finished, self._access_log.finished)
+        listen(AttemptFailed, self.statistics.attempt_failed)
+        listen(AttemptFailed, journal.attempt_failed)
+        listen(Limited, self.violations.limited)
+        listen(Limited, journal.limited)
+        listen(SizeRefused, self.violations.size_refused)
+        listen(HealthChanged, journal.health_changed)
+        listen(ModelsListed, journal.models_listed)
+        listen(ListingFailed, journal.listing_failed)
+
+    def _outputs(self) -> list[Callable[[bytes], object]]:
+        outputs: list[Callable[[bytes], object]] = [to_stream(sys.stdout.buffer)]
+        if self.to_file:
+            folder = Path(os.environ.get("OLLA_LOG_DIR", "logs"))
+            try:
+                outputs.append(to_file(folder))
+            except OSError as error:
+                print(f"olla: no log file in {folder}: {error.strerror}", file=sys.stderr)
+        return outputs

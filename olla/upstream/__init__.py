@@ -1,0 +1,1 @@
+"""What we ask of backends: requests, checks and listings."""

@@ -1,0 +1,514 @@
+"""
+The upstream of engine ``sherpa``: Twisted's own Agent, its pool, and a streaming body producer.
+
+What Agent lacks for a proxy is added around it and not inside: each connection runs through a :class:`_Guard`,
+which reads along strictly (Agent's parser folds lines, strips white space and bounds nothing) and knows whether
+the connection has served before; an :class:`_Attempt` keeps the deadlines; and the request's target goes out byte
+for byte, where ``Agent.request`` would take a URI apart and put it together again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IConsumer, IPushProducer, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from olla.domain.endpoint import Endpoint
+from olla.domain.message import Body, Head, Outgoing
+from olla.errors import BadReply, BrokenBody, ClosedEarly, HeadTimeout, UpstreamFailure
+from olla.interfaces import IExchange, IPaced, IReply, IUpstream
+from olla.pending import Pending
+from olla.upstream.dial import Dialler, failure_of
+from olla.upstream.limits import Patience
+from olla.wire.head import ReplyReader
+
+NEVER = float("inf")
+
+
+@implementer(IBodyProducer)
+class BodyProducer:
+    """
+    Writes a body as fast as the connection takes it.
+
+    :ivar length: bytes that it will write.
+    """
+
+    def __init__(self, body: Body) -> None:
+        self.length = body.size
+        self._body = body
+        self._pieces: Iterator[bytes] = iter(())
+        self._consumer: IConsumer | None = None
+        self._paused = False
+        self._done: Deferred[None] = Deferred()
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Begin; the result fires when all has been written."""
+        if self.length <= 65536:
+            if self.length:
+                consumer.write(self._body.whole())
+            return succeed(None)
+        self._pieces, self._consumer = self._body.pieces(), consumer
+        self.resumeProducing()
+        return self._done
+
+    def pauseProducing(self) -> None:
+        """Hold on: the connection's buffer is full."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """Write until told to hold on."""
+        self._paused = False
+        while not self._paused and self._consumer is not None:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._consumer = None
+                self._done.callback(None)
+            else:
+                self._consumer.write(piece)
+
+    def stopProducing(self) -> None:
+        """Write no more: the request is over."""
+        self._consumer = None
+
+
+class _Guard(ProtocolWrapper):
+    """
+    Stands between a connection and Agent's protocol.
+
+    :ivar attempt: the one that uses the connection now.
+    :ivar requests: how many it has carried, this one included.
+    """
+
+    transport: Any
+
+    def __init__(self, factory: Any, wrapped: Protocol) -> None:
+        super().__init__(factory, wrapped)
+        self.attempt: _Attempt | None = None
+        self.requests = 0
+
+    def connectionMade(self) -> None:
+        """The connection stands: switch Nagle off, or a token may wait for an acknowledgement."""
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+        super().connectionMade()
+
+    def serve(self, attempt: _Attempt, method: bytes) -> None:
+        """Expect the answer to a request with ``method``."""
+        self.attempt = attempt
+        self.requests += 1
+        attempt.reader = ReplyReader(head_only=method == b"HEAD")
+
+    def dataReceived(self, data: bytes) -> None:
+        """Read along, and pass on what is well-formed."""
+        attempt = self.attempt
+        if attempt is None:
+            self.transport.abortConnection()  # bytes that nobody asked for
+            return
+        attempt.heard = attempt.answered = True
+        try:
+            attempt.reader.feed(data)
+        except BadReply as error:
+            attempt.broken = error
+            self.transport.abortConnection()
+            return
+        super().dataReceived(data)
+        if attempt.reader.surplus:
+            self.transport.abortConnection()  # the next request must not take these bytes for its answer
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  Twisted's signature
+        """Tell how the connection ended: Agent takes a reset for the end of a body without a length."""
+        if self.attempt is not None and self.attempt.broken is None and not reason.check(ConnectionDone):
+            self.attempt.was_reset = True
+        super().connectionLost(reason)
+
+    def release(self, attempt: _Attempt) -> None:
+        """The answer to ``attempt`` is whole; the next one may have begun already."""
+        if self.attempt is attempt:
+            self.attempt = None
+
+
+class _GuardFactory(WrappingFactory):
+    protocol = _Guard
+    noisy = False
+
+
+@implementer(IStreamClientEndpoint)
+@define(eq=False)
+class _Connection:
+    """What the pool is given to connect with: knows for which attempt."""
+
+    attempt: _Attempt
+    _dialler: Dialler
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        self.attempt.connecting = self._dialler.connect(_GuardFactory(protocolFactory))
+        return self.attempt.connecting.addCallback(lambda guard: guard.wrappedProtocol)
+
+
+class _Pool(HTTPConnectionPool):
+    """Twisted's pool; tells each attempt which connection it got."""
+
+    def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
+        attempt: _Attempt = endpoint.attempt
+
+        def got(protocol: Any) -> Any:
+            attempt.connected(protocol.transport)
+            return protocol
+
+        # A second try must not meet another connection that the backend has closed as well.
+        getting = self._newConnection if attempt.must_be_new else super().getConnection
+        return getting(key, endpoint).addCallback(got)
+
+
+@implementer(IAgentEndpointFactory)
+class _NoEndpoints:
+    """Agent wants an endpoint factory; here each request brings its own endpoint."""
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        raise NotImplementedError(uri)
+
+
+class _ExactAgent(Agent):
+    """Twisted's Agent, asked with a target that is not taken apart."""
+
+    def ask(
+        self, connection: _Connection, outgoing: Outgoing, uri: URI, body: IBodyProducer | None
+    ) -> Deferred[Any]:
+        """
+        Send ``outgoing``.
+
+        :param uri: of the endpoint; only its address counts.
+        :return: what ``Agent.request`` returns.
+        """
+        headers = Headers()
+        for name, value in outgoing.fields:
+            headers.addRawHeader(name, value)
+        key = (uri.scheme, uri.host, uri.port)
+        # Private, and the reason for the upper bound on Twisted's version: every other way in parses a URI.
+        return self._requestWithEndpoint(key, connection, outgoing.method, uri, headers, body, outgoing.target)
+
+
+@define(eq=False)
+class _Route:
+    """What is kept for one endpoint: its address, and its own agent and pool."""
+
+    uri: URI
+    dialler: Dialler
+    agent: _ExactAgent
+    pool: _Pool
+
+
+class _Attempt:
+    """
+    One request on its way to one endpoint, and its deadlines.
+
+    :ivar heard: something has come since the last sweep.
+    :ivar answered: some byte of an answer has come.
+    :ivar broken: why what came is not a reply.
+    :ivar was_reset: the connection ended otherwise than by a close.
+    :ivar must_be_new: no pooled connection will do.
+    :ivar reader: reads the reply along with Agent.
+    :ivar connecting: the connection in the making.
+    """
+
+    reader: ReplyReader
+
+    def __init__(self, upstream: AgentUpstream, endpoint: Endpoint, outgoing: Outgoing) -> None:
+        self.pending: Pending[IReply] = Pending(self._cancel)
+        self.heard = False
+        self.answered = False
+        self.broken: BadReply | None = None
+        self.was_reset = False
+        self.must_be_new = False
+        self.connecting: Deferred[Any] | None = None
+        self.reply: AgentReply | None = None
+        self._upstream = upstream
+        self._endpoint = endpoint
+        self._outgoing = outgoing
+        self._guard: _Guard | None = None
+        self._started = upstream.clock()
+        self._quiet_since = self._started
+        self._waiting_since = NEVER
+        self._asking: Deferred[Any] | None = None
+        self._expired: UpstreamFailure | None = None
+
+    def start(self, route: _Route) -> None:
+        """Send it."""
+        outgoing = self._outgoing
+        body = BodyProducer(outgoing.body) if outgoing.body.size or outgoing.framed else None
+        self._guard, self.answered, self.was_reset = None, False, False
+        self._asking = route.agent.ask(_Connection(self, route.dialler), outgoing, route.uri, body)
+        self._asking.addCallbacks(self._has_head, self._failed)
+        self._asking.addErrback(self._crashed)
+
+    def connected(self, guard: _Guard) -> None:
+        """The request goes out on this connection now."""
+        self._guard = guard
+        self._waiting_since = self._upstream.clock()
+        guard.serve(self, self._outgoing.method)
+
+    def _has_head(self, response: IResponse) -> None:
+        self._quiet_since = self._upstream.clock()
+        head = self.reader.head
+        assert head is not None, "Agent has read a head that the guard has not"
+        self.reply = AgentReply(response, self, head)
+        self.pending.fire(self.reply)
+
+    def _failed(self, failure: Failure) -> None:
+        guard, where = self._guard, self._endpoint.authority
+        if guard is not None:
+            guard.release(self)
+            if guard.requests > 1 and not self.answered and self._expired is None and not self.pending.done:
+                # The backend closed an idle connection at the moment we used it: not its fault, nor the client's.
+                self.must_be_new = True
+                self._upstream.again(self, self._endpoint)
+                return
+        self._upstream.forget(self)
+        self.pending.fail(self._expired or self._condition(failure, guard, where))
+
+    def _condition(self, failure: Failure, guard: _Guard | None, where: str) -> UpstreamFailure:
+        if self.broken is not None:
+            return self.broken
+        if guard is None:
+            return failure_of(failure.value or ConnectionDone(), where)
+        if self.answered and not self.was_reset:
+            return BadReply(f"{where} closed the connection inside the head of its reply")
+        return ClosedEarly(
+            f"{where} {'reset' if self.was_reset else 'closed'} the connection before it answered",
+            reset=self.was_reset,
+            reused=guard.requests > 1,
+            answered=self.answered,
+        )
+
+    def _crashed(self, failure: Failure) -> None:
+        self._upstream.forget(self)
+        self._upstream.crashed(failure)
+        self.pending.fail(BadReply("the reply could not be read"))
+
+    def _cancel(self) -> None:
+        self._upstream.forget(self)
+        if self.reply is None and self._asking is not None:
+            self._asking.cancel()
+
+    def hang_up(self) -> None:
+        """Cut the connection, whatever goes on over it."""
+        self._upstream.forget(self)
+        if self._guard is not None and self._guard.attempt is self:
+            self._guard.transport.abortConnection()
+
+    def over(self, *, whole: bool) -> None:
+        """The body has ended."""
+        self._upstream.forget(self)
+        if self._guard is not None and whole:
+            self._guard.release(self)
+
+    def check(self, now: float, patience: Patience) -> None:
+        """Give up when a limit has passed."""
+        if self.heard:
+            self.heard = False
+            self._quiet_since = now
+        if patience.total and now - self._started >= patience.total:
+            self._expire("response", patience.total)
+        elif self.reply is None:
+            if patience.head and now - self._waiting_since >= patience.head:
+                self._expire("response_header", patience.head)
+        elif self.reply.paused:
+            self._quiet_since = now  # a slow client is not a silent backend
+        elif patience.silence and now - self._quiet_since >= patience.silence:
+            self._expire("read", patience.silence)
+
+    def _expire(self, which: str, limit: float) -> None:
+        text = f"{which} timeout of {limit:g}s exceeded"
+        if self.reply is not None:
+            self.reply.expire(BrokenBody(text))
+        else:
+            self._expired = HeadTimeout(text, which=which, limit=limit)
+            if self._asking is not None:
+                self._asking.cancel()
+
+
+@implementer(IReply, IPaced)
+class AgentReply(Protocol):
+    """
+    The answer of an Agent; relays its body as Twisted delivers it.
+
+    :ivar paused: whether the client is slower than the backend right now.
+    """
+
+    def __init__(self, response: IResponse, attempt: _Attempt, head: Head) -> None:
+        self.head = head
+        self.copied = 0
+        self.first_at = 0.0
+        self.paused = False
+        self._response = response
+        self._attempt = attempt
+        self._exchange: IExchange | None = None
+        self._tap: Callable[[bytes], object] | None = None
+        self._gathered: list[bytes] | None = None
+        self._limit = 0
+        self._ended = False
+        self._copying: Pending[Any] = Pending(self.abort)
+
+    def relay(self, exchange: IExchange, tap: Callable[[bytes], object] | None) -> Pending[None]:
+        """Copy the body; see :class:`IReply`."""
+        self._exchange, self._tap = exchange, tap
+        self._response.deliverBody(self)
+        if not self._ended:
+            exchange.pace(self)
+            if not self.copied:
+                exchange.flush()
+        return self._copying
+
+    def gather(self, limit: int) -> Pending[bytes]:
+        """Read the body whole; see :class:`IReply`."""
+        self._gathered, self._limit = [], limit
+        self._response.deliverBody(self)
+        return self._copying
+
+    def abort(self) -> None:
+        """Hang up on the backend."""
+        if not self._ended:
+            self._ended = True
+            self._release()
+            self._attempt.hang_up()
+
+    def expire(self, error: BrokenBody) -> None:
+        """End it with ``error``: a limit has passed."""
+        self.abort()
+        self._copying.fail(error)
+
+    def pauseProducing(self) -> None:
+        """The client reads slowly: hold the backend back."""
+        self.paused = True
+        if not self._ended:
+            IPushProducer(self.transport).pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        self.paused = False
+        if not self._ended:
+            IPushProducer(self.transport).resumeProducing()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass a piece on at once."""
+        if self._ended:
+            return
+        if not self.copied:
+            self.first_at = self._attempt._upstream.clock()
+        self.copied += len(data)
+        if self._exchange is not None:
+            self._exchange.write(data)
+            if self._tap is not None:
+                self._tap(data)
+        elif self._gathered is not None:
+            self._gathered.append(data)
+            if self.copied > self._limit:
+                self.expire(BrokenBody(f"the answer is larger than {self._limit} bytes"))
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  Twisted's signature
+        """The body has ended, whole or not."""
+        if self._ended:
+            return
+        attempt = self._attempt
+        # Agent takes even a reset for the end of a body that only the connection's end delimits.
+        whole = attempt.reader.ended or (not attempt.was_reset and attempt.reader.close())
+        self._ended = True
+        attempt.over(whole=whole)
+        self._release()
+        if whole:
+            self._copying.fire(b"".join(self._gathered) if self._gathered is not None else None)
+        else:
+            self._copying.fail(BrokenBody("the backend broke off its answer"))
+
+    def _release(self) -> None:
+        if self._exchange is not None:
+            self._exchange.pace(None)
+
+
+@implementer(IUpstream)
+@define(eq=False)
+class AgentUpstream:
+    """
+    Sends requests with Twisted's Agent.
+
+    :ivar reactor: makes the connections.
+    :ivar clock: seconds, never going back.
+    :ivar patience: the limits; enforced by :meth:`sweep`.
+    :ivar max_idle: idle connections kept for each endpoint.
+    :ivar idle_timeout: seconds that they are kept.
+    :ivar crashed: told of a fault of our own.
+    """
+
+    reactor: Any
+    clock: Callable[[], float]
+    patience: Patience
+    max_idle: int
+    idle_timeout: float
+    crashed: Callable[[Failure], object]
+    _routes: dict[Endpoint, _Route] = field(init=False, factory=dict)
+    _attempts: set[_Attempt] = field(init=False, factory=set)
+
+    def send(self, endpoint: Endpoint, outgoing: Outgoing) -> Pending[IReply]:
+        """Send one request; see :class:`IUpstream`."""
+        attempt = _Attempt(self, endpoint, outgoing)
+        self._attempts.add(attempt)
+        try:
+            route = self._route(endpoint)
+        except (OSError, ValueError) as error:
+            self._attempts.discard(attempt)
+            return Pending.failed(failure_of(error, endpoint.authority))
+        attempt.start(route)
+        return attempt.pending
+
+    def again(self, attempt: _Attempt, endpoint: Endpoint) -> None:
+        """Send once more, on a connection that is surely new."""
+        attempt.start(self._route(endpoint))
+
+    def forget(self, attempt: _Attempt) -> None:
+        """Watch no longer over ``attempt``."""
+        self._attempts.discard(attempt)
+
+    def sweep(self, now: float) -> None:
+        """Enforce the limits; to be called a few times a second."""
+        for attempt in tuple(self._attempts):
+            attempt.check(now, self.patience)
+
+    def close(self) -> Deferred[Any]:
+        """Close the idle connections; fires when they are gone."""
+        routes, self._routes = list(self._routes.values()), {}
+        return gatherResults([route.pool.closeCachedConnections() for route in routes])
+
+    def drop(self, endpoint: Endpoint) -> None:
+        """Forget an endpoint that is configured no more."""
+        route = self._routes.pop(endpoint, None)
+        if route is not None:
+            route.pool.closeCachedConnections()
+
+    def _route(self, endpoint: Endpoint) -> _Route:
+        route = self._routes.get(endpoint)
+        if route is None:
+            route = self._routes[endpoint] = self._make_route(endpoint)
+        return route
+
+    def _make_route(self, endpoint: Endpoint) -> _Route:
+        pool = _Pool(self.reactor, persistent=True)
+        pool.maxPersistentPerHost = self.max_idle
+        pool.cachedConnectionTimeout = self.idle_timeout  # type: ignore[assignment]  # callLater takes a float
+        pool.retryAutomatically = False  # it would retry GET by itself, and never POST
+        return _Route(
+            URI.fromBytes(f"{endpoint.scheme}://{endpoint.authority}/".encode()),
+            Dialler(self.reactor, endpoint, self.patience.connect, self.patience.handshake),
+            _ExactAgent.usingEndpointFactory(self.reactor, _NoEndpoints(), pool),
+            pool,
+        )

@@ -1,0 +1,210 @@
+"""Small questions to backends, with treq: is it well, and which models has it?"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import treq
+from attrs import define, evolve, field, frozen
+from OpenSSL import SSL
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError, TimeoutError
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.web._newclient import ParseError, RequestTransmissionFailed
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed, ResponseNeverReceived
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from olla.domain.endpoint import Endpoint
+from olla.errors import OllaError
+from olla.upstream.dial import Dialler, failure_of
+
+REDIRECTS = 3
+UNANSWERED = (
+    ConnectError,
+    ConnectionLost,
+    DNSLookupError,
+    TimeoutError,
+    CancelledError,
+    ResponseFailed,
+    ResponseNeverReceived,
+    RequestTransmissionFailed,
+    ParseError,
+    SSL.Error,
+    OSError,
+    ValueError,
+)
+
+
+@frozen
+class Unanswered(OllaError):
+    """
+    A question got no answer.
+
+    :ivar detail: why, in a few words; nothing secret.
+    """
+
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@frozen
+class Answer:
+    """
+    What came back.
+
+    :ivar status: of the last answer in a chain of redirects on the same host.
+    :ivar body: at most as many bytes as were asked for.
+    :ivar whole: whether that is all of it.
+    :ivar retry_after: the field's text; ``""`` without.
+    :ivar fields: lower-case names and first values.
+    """
+
+    status: int
+    body: bytes
+    whole: bool
+    retry_after: str = ""
+    server: str = ""
+
+
+@implementer(IAgentEndpointFactory)
+@define(eq=False)
+class _Diallers:
+    """Connects as one endpoint's TLS settings say, to whatever address its check and listing URLs name."""
+
+    _reactor: Any
+    _endpoint: Endpoint
+    _limit: float
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        there = evolve(
+            self._endpoint,
+            scheme=uri.scheme.decode("ascii"),
+            host=uri.host.decode("ascii").strip("[]"),
+            port=uri.port,
+        )
+        return Dialler(self._reactor, there, self._limit, self._limit)
+
+
+@define(eq=False)
+class Asker:
+    """
+    Asks endpoints; keeps one connection to each.
+
+    :ivar reactor: makes the connections.
+    :ivar version: ours, for ``User-Agent``.
+    """
+
+    reactor: Any
+    version: str
+    _clients: dict[Endpoint, HTTPClient] = field(init=False, factory=dict)
+
+    async def ask(self, endpoint: Endpoint, url: str, purpose: str, limit: int, seconds: float) -> Answer:
+        """
+        ``GET`` one URL with the endpoint's own header fields and credential.
+
+        :param purpose: ``HealthChecker`` or ``Discovery``: how we call ourselves.
+        :param limit: bytes of the body to read; what follows is thrown away.
+        :param seconds: for all of it.
+        :raise Unanswered: when no complete answer came in time.
+        """
+        asking = Deferred.fromCoroutine(self._follow(endpoint, url, purpose, limit))
+        try:
+            return await asking.addTimeout(seconds, self.reactor)
+        except UNANSWERED as error:
+            raise Unanswered(_why(error, endpoint)) from error
+
+    def forget(self, endpoint: Endpoint) -> None:
+        """Drop what is kept for an endpoint that is configured no more."""
+        self._clients.pop(endpoint, None)
+
+    async def _follow(self, endpoint: Endpoint, url: str, purpose: str, limit: int) -> Answer:
+        """Follow redirects, but never to another host: the credential goes along."""
+        for _ in range(REDIRECTS + 1):
+            response = await self._get(endpoint, url, purpose)
+            location = (response.headers.getRawHeaders("location") or [""])[0]
+            there = urljoin(url, location)
+            if not (300 <= response.code < 400 and location and _same_host(url, there)):
+                break
+            await _read(response, limit)
+            url = there
+        body, whole = await _read(response, limit)
+        return Answer(
+            response.code,
+            body,
+            whole,
+            (response.headers.getRawHeaders("retry-after") or [""])[0],
+            (response.headers.getRawHeaders("server") or [""])[0],
+        )
+
+    def _get(self, endpoint: Endpoint, url: str, purpose: str) -> Deferred[Any]:
+        accept = "application/json, text/plain, */*" if purpose == "HealthChecker" else "application/json"
+        headers: dict[bytes | str, bytes | str] = {
+            "User-Agent": f"olla-{purpose}/{self.version}",
+            "Accept": accept,
+        }
+        if purpose == "HealthChecker":
+            headers["Cache-Control"] = "no-cache"
+        own = [*endpoint.fields, *([endpoint.credential] if endpoint.credential else [])]
+        for name, value in own:  # the credential comes last, and wins
+            for known in [key for key in headers if str(key).lower() == name.decode("latin-1").lower()]:
+                del headers[known]
+            headers[name.decode("latin-1")] = value.decode("latin-1")
+        client = self._client(endpoint)
+        asking: Deferred[Any] = client.get(url, headers=headers, allow_redirects=False, unbuffered=True)
+        return asking
+
+    def _client(self, endpoint: Endpoint) -> HTTPClient:
+        client = self._clients.get(endpoint)
+        if client is None:
+            pool = HTTPConnectionPool(self.reactor, persistent=False)
+            diallers = _Diallers(self.reactor, endpoint, endpoint.check_timeout)
+            client = HTTPClient(Agent.usingEndpointFactory(self.reactor, diallers, pool))
+            self._clients[endpoint] = client
+        return client
+
+
+class _Enough(Exception):
+    """As much of a body has come as anybody wants."""
+
+
+async def _read(response: Any, limit: int) -> tuple[bytes, bool]:
+    """Read at most ``limit`` bytes of a body, and say whether that was all."""
+    pieces: list[bytes] = []
+    size = 0
+
+    def more(data: bytes) -> None:
+        nonlocal size
+        pieces.append(data)
+        size += len(data)
+        if size > limit:
+            raise _Enough
+
+    try:
+        await treq.collect(response, more)
+    except _Enough:
+        return b"".join(pieces)[:limit], False
+    return b"".join(pieces), True
+
+
+def _same_host(url: str, other: str) -> bool:
+    here, there = urlsplit(url), urlsplit(other)
+    return (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
+
+
+def _why(error: BaseException, endpoint: Endpoint) -> str:
+    """Say in a few words why nobody answered."""
+    if isinstance(error, (TimeoutError, CancelledError)):
+        return "no answer in time"
+    if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
+        inner = error.reasons[0].value
+        if isinstance(inner, ParseError) or "Parse" in type(inner).__name__:
+            return "what answers does not speak HTTP"
+        return "the connection was closed without an answer"
+    if isinstance(error, ParseError):
+        return "what answers does not speak HTTP"
+    return failure_of(error, endpoint.authority).detail

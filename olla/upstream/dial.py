@@ -1,0 +1,170 @@
+"""Connections to backends through Twisted's endpoints: by name or address, plain or TLS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+    TimeoutError,
+)
+from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS, trustRootFromCertificates
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from olla.domain.endpoint import Endpoint
+from olla.errors import ConnectFailed, ConnectTimeout, TLSFailed, UpstreamFailure
+
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+
+
+def tls_options(endpoint: Endpoint) -> Any:
+    """
+    Make what is asked of the certificate of ``endpoint``.
+
+    :return: a client connection creator for Twisted's TLS.
+    :raise ValueError: when its CA file holds no certificate.
+    :raise OSError: when its CA file cannot be read.
+    """
+    if not endpoint.tls_verify:
+        return _Unverified(endpoint.host)
+    if not endpoint.tls_ca_file:
+        return optionsForClientTLS(endpoint.host)
+    with open(endpoint.tls_ca_file, "rb") as file:
+        found = file.read().split(CERTIFICATE)[1:]
+    if not found:
+        raise ValueError(f"no certificate in {endpoint.tls_ca_file}")
+    roots = [Certificate.loadPEM(CERTIFICATE + text) for text in found]
+    return optionsForClientTLS(endpoint.host, trustRoot=trustRootFromCertificates(roots))
+
+
+class _Unverified:
+    """Makes TLS connections that accept any certificate, because the operator says so for this endpoint."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._context = CertificateOptions(verify=False).getContext()
+
+    def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+        connection = SSL.Connection(self._context, None)
+        if not self._host.replace(".", "").isdigit() and ":" not in self._host:
+            connection.set_tlsext_host_name(self._host.encode("idna"))
+        return connection
+
+
+def failure_of(reason: BaseException, where: str) -> UpstreamFailure:
+    """
+    Say which condition a failed connection is.
+
+    :param where: ``host:port``, for the text.
+    """
+    if isinstance(reason, UpstreamFailure):
+        return reason
+    if isinstance(reason, (TimeoutError, CancelledError)):
+        return ConnectTimeout(f"no connection to {where} in time")
+    if isinstance(reason, DNSLookupError):
+        return ConnectFailed(f"the name of {where} cannot be resolved")
+    if isinstance(reason, SSL.Error) or type(reason).__module__.startswith("service_identity"):
+        return TLSFailed(f"TLS certificate error at {where}: {tls_text(reason)}")
+    if isinstance(reason, (ConnectError, ConnectionLost, ConnectionDone, ConnectionAborted)):
+        text = {"ConnectionRefusedError": "connection refused", "NoRouteError": "no route to host"}.get(
+            type(reason).__name__, "connection failed"
+        )
+        return ConnectFailed(f"{text} by {where}" if text.endswith("refused") else f"{text}: {where}")
+    return ConnectFailed(f"connection failed: {where}")
+
+
+def tls_text(reason: BaseException) -> str:
+    """Say in a few words what OpenSSL or the name check objects to."""
+    if isinstance(reason, SSL.Error) and reason.args and reason.args[0]:
+        return ", ".join(entry[-1] for entry in reason.args[0] if entry) or "handshake failed"
+    name = type(reason).__name__
+    return "the certificate is for another name" if name == "VerificationError" else "handshake failed"
+
+
+@implementer(IHandshakeListener)
+class _Handshaking(ProtocolWrapper):
+    """Tells when the handshake is done, and passes everything else through."""
+
+    def __init__(self, factory: Any, wrapped: Protocol) -> None:
+        super().__init__(factory, wrapped)
+        self.done: Deferred[None] = Deferred()
+
+    def handshakeCompleted(self) -> None:
+        """Twisted's TLS calls this once the certificate has been accepted."""
+        if not self.done.called:
+            self.done.callback(None)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  Twisted's signature
+        """The connection is gone, perhaps before the handshake."""
+        if not self.done.called:
+            self.done.errback(reason)
+        super().connectionLost(reason)
+
+
+class _HandshakeFactory(WrappingFactory):
+    protocol = _Handshaking
+    noisy = False
+
+
+@implementer(IStreamClientEndpoint)
+class Dialler:
+    """
+    Connects to one endpoint; a TLS connection counts as made when its certificate has been accepted.
+
+    A handshake is part of connecting here, so that nothing of a request is written to a server that cannot
+    prove its name, and so that a failed one may be answered by another endpoint.
+    """
+
+    def __init__(self, reactor: Any, endpoint: Endpoint, connect: float, handshake: float) -> None:
+        """
+        Prepare.
+
+        :param connect: seconds for name, TCP connection and all.
+        :param handshake: further seconds for TLS.
+        :raise OSError, ValueError: from :func:`tls_options`.
+        """
+        self._reactor = reactor
+        self._host = endpoint.host
+        self._limit = connect or None
+        self._handshake = handshake
+        self._tls = tls_options(endpoint) if endpoint.scheme == "https" else None
+        self._tcp = HostnameEndpoint(reactor, endpoint.host, endpoint.port, timeout=connect or 3600.0)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
+        """
+        Connect.
+
+        :return: fires with the protocol made by ``protocolFactory``; fails as Twisted's endpoints do, or with
+            what OpenSSL objects to.  Cancelling gives up.
+        """
+        factory: Any = protocolFactory
+        if self._tls is not None:
+            factory = TLSMemoryBIOFactory(self._tls, True, _HandshakeFactory(factory))
+        connecting = self._tcp.connect(factory)
+        if self._limit is not None:
+            connecting.addTimeout(self._limit, self._reactor)
+        return connecting if self._tls is None else connecting.addCallback(self._shaken)
+
+    def _shaken(self, tls: Any) -> Deferred[Any]:
+        wrapper = tls.wrappedProtocol
+        done: Deferred[None] = wrapper.done
+        if self._handshake:
+            done.addTimeout(self._handshake, self._reactor)
+
+        def hang_up(reason: Failure) -> Failure:
+            tls.transport.abortConnection()
+            return reason
+
+        return done.addErrback(hang_up).addCallback(lambda _: wrapper.wrappedProtocol)

@@ -1,0 +1,119 @@
+"""Looks at endpoints, each on its own timer, and reports what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from attrs import define, field
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from olla.balance.fleet import Member
+from olla.balance.status import CheckOutcome
+from olla.upstream.ask import Answer, Asker, Unanswered
+
+PURPOSE = "HealthChecker"
+BODY_LIMIT = 65536
+ATTEMPTS = 3
+FIRST_PAUSE = 0.1
+
+
+def _abandoned(failure: Failure) -> None:
+    failure.trap(CancelledError)
+
+
+@define(eq=False)
+class HealthChecker(Service):
+    """
+    Asks one endpoint again and again; the pause between two checks is the fleet's to say.
+
+    :ivar report: takes what was seen and returns the seconds until the next look.
+    :ivar turn: at most so many checks run at once, over all endpoints; waiting for it costs no check its time.
+    :ivar jitter: makes a pause a little longer or shorter, so that the checks of a fleet do not march in step.
+    :ivar wall: seconds since 1970, to understand dates in ``Retry-After``.
+    :ivar first: fires when the first check is over, whatever it saw.
+    """
+
+    member: Member
+    _asker: Asker
+    report: Callable[[Member, CheckOutcome], float]
+    turn: DeferredSemaphore
+    jitter: Callable[[float], float]
+    wall: Callable[[], float]
+    _clock: IReactorTime
+    first: Deferred[None] = field(init=False, factory=Deferred)
+    _loop: LoopingCall = field(init=False)
+    _checking: Deferred[Any] | None = field(init=False, default=None)
+    _stopped: Deferred[Any] | None = field(init=False, default=None)
+
+    def startService(self) -> None:
+        """Look at once, then from time to time."""
+        super().startService()
+        self._loop = LoopingCall(self._check_once)
+        self._loop.clock = self._clock
+        self._stopped = self._loop.start(self.member.endpoint.check_interval)
+
+    def stopService(self) -> Deferred[Any] | None:
+        """Stop looking; a look under way is abandoned, and blames nobody."""
+        super().stopService()
+        if self._stopped is None:
+            return None
+        self._loop.stop()
+        if self._checking is not None:
+            self._checking.cancel()
+        return self._stopped
+
+    def _check_once(self) -> Deferred[None]:
+        self._checking = self.turn.run(lambda: Deferred.fromCoroutine(self._check()))
+        return self._checking.addErrback(_abandoned)
+
+    async def _check(self) -> None:
+        outcome = await self._look()
+        pause = self.report(self.member, outcome)
+        if self.running:
+            self._loop.interval = self.jitter(pause)
+            self._loop.starttime = self._clock.seconds()
+        if not self.first.called:
+            self.first.callback(None)
+
+    async def _look(self) -> CheckOutcome:
+        """Ask, and ask again after a fault of the network: one lost packet is no outage."""
+        endpoint = self.member.endpoint
+        pause = FIRST_PAUSE
+        for attempt in range(1, ATTEMPTS + 1):
+            asked = self._clock.seconds()
+            try:
+                answer = await self._asker.ask(
+                    endpoint, endpoint.health_url, PURPOSE, BODY_LIMIT, endpoint.check_timeout
+                )
+            except Unanswered as error:
+                spent = self._clock.seconds() - asked
+                if attempt == ATTEMPTS or spent >= endpoint.check_timeout:
+                    return CheckOutcome(0, spent, error.detail)
+                await self._wait(pause)
+                pause *= 2
+            else:
+                return CheckOutcome(
+                    answer.status, self._clock.seconds() - asked, retry_after=self._retry_after(answer)
+                )
+        raise AssertionError("the last attempt returns")
+
+    def _wait(self, seconds: float) -> Deferred[None]:
+        waiting: Deferred[None] = Deferred(lambda _: call.cancel())
+        call = self._clock.callLater(seconds, waiting.callback, None)
+        return waiting
+
+    def _retry_after(self, answer: Answer) -> float | None:
+        """Read ``Retry-After``: seconds, or a date in any of HTTP's forms."""
+        text = answer.retry_after.strip()
+        if text.isdigit():
+            return float(text)
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - self.wall())
+        except (TypeError, ValueError, OverflowError):
+            return None

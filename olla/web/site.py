@@ -1,0 +1,458 @@
+"""
+Clients on Twisted's own HTTP server: its channel and request, with our limits, and an exchange for the journey.
+
+What the stock channel lacks is added where it offers a method to override: heads of our own size answered 431
+instead of 400, bodies refused before they are read, deadlines that a dripping client cannot push back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, frozen
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request as StockRequest
+from twisted.web.server import Site
+from zope.interface import implementer
+
+from olla.domain.message import EMPTY, Body, Fields, Head, Request
+from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge
+from olla.interfaces import IExchange, IPaced
+from olla.limits.address import unmapped
+
+IN_MEMORY = 1 << 20
+NO_BODY = frozenset({204, 304})
+MAX_FIELDS = 1000
+LINGER = 2.0
+
+
+@frozen
+class Sizes:
+    """
+    What a client may send, and how long it may take; ``0`` for no limit.
+
+    :ivar head: bytes of request line and fields.
+    :ivar body: bytes of a body.
+    :ivar head_seconds: from the connection, or the end of the answer before, to the end of the head.
+    :ivar body_seconds: from there to the end of the body.
+    :ivar idle_seconds: a connection may stay open between two requests.
+    :ivar answer_seconds: the whole answer may take.
+    """
+
+    head: int = 1 << 20
+    body: int = 100 << 20
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    idle_seconds: float = 30.0
+    answer_seconds: float = 0.0
+
+
+class FrontRequest(StockRequest):
+    """
+    A request on Twisted's server that refuses what is too large before it has come.
+
+    :ivar received: seconds on the reactor's clock when its head had been read.
+    """
+
+    defaultContentType = None
+    channel: Any
+    content: Any
+    site: FrontSite
+    received = 0.0
+    _read = 0
+
+    def parseCookies(self) -> None:
+        """Cookies mean nothing here."""
+
+    def gotLength(self, length: int | None) -> None:
+        """The head is complete; look at what the client announces."""
+        channel = self.channel
+        self.received = channel.head_complete()
+        limit = channel.site.sizes.body
+        if limit and length is not None and length > limit:
+            channel.refuse(RequestTooLarge(), self)
+            return
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """A piece of the body has come; a chunked one may outgrow the limit only now."""
+        channel = self.channel
+        if channel.refused:
+            return
+        self._read += len(data)
+        limit = channel.site.sizes.body
+        if limit and self._read > limit:
+            channel.refuse(RequestTooLarge(), self)
+            return
+        super().handleContentChunk(data)
+
+    def process(self) -> None:
+        """Hand over to the resource, without the header fields that stock Twisted would make up."""
+        if self.channel.refused:
+            return
+        self.channel.body_complete()
+        self.site = self.channel.site
+        self.prepath, self.postpath = [], []
+        self.render(self.site.resource)
+
+
+class _Closed:
+    """Stands where a content file was that somebody else keeps open."""
+
+    def close(self) -> None:
+        """Nothing is open here."""
+
+
+def header_fields(stock: StockRequest) -> Fields:
+    """Give the header fields that have come, in Twisted's spelling."""
+    return [(name, value) for name, values in stock.requestHeaders.getAllRawHeaders() for value in values]
+
+
+def request_of(stock: StockRequest, now: float) -> Request:
+    """
+    Give the request as the journey takes it.
+
+    :param stock: any request of Twisted's server, whole; its resource may hang somewhere below the root.
+    :param now: when it arrived, if ``stock`` does not know.
+    """
+    fields = header_fields(stock)
+    framed = any(name in (b"Content-Length", b"Transfer-Encoding") for name, _ in fields)
+    return Request(
+        stock.method,
+        _below(stock),
+        fields,
+        _body(stock),
+        framed,
+        unmapped(getattr(stock.client, "host", "") or ""),
+        received=getattr(stock, "received", 0.0) or now,
+    )
+
+
+def _below(stock: Any) -> bytes:
+    """Give the target without the part of its path that led to our resource."""
+    path, mark, query = stock.uri.partition(b"?")
+    above = len(stock.prepath) + 1
+    uri: bytes = stock.uri
+    return b"/" + b"/".join(path.split(b"/")[above:]) + mark + query if above > 1 else uri
+
+
+def _body(stock: Any) -> Body:
+    content = stock.content
+    size = content.seek(0, 2)
+    content.seek(0)
+    if not size:
+        return EMPTY
+    if size <= IN_MEMORY:
+        return Body.of(content.read())
+    stock.content = _Closed()  # the body outlives Twisted's interest in it
+    return Body.spooled(content, size)
+
+
+class FrontChannel(HTTPChannel):
+    """
+    Twisted's server side of HTTP/1.1, with deadlines and limits.
+
+    :ivar refused: an answer of ours has ended the conversation; what still comes is not read.
+    """
+
+    maxHeaders = MAX_FIELDS
+    transport: Any
+    site: FrontSite
+    refused = False
+    _line = b""
+    _started = False
+    _deadline = 0.0
+    _phase = "head"
+    _drained = False
+
+    def connectionMade(self) -> None:
+        """A client has connected."""
+        sizes = self.site.sizes
+        self.totalHeadersSize = sizes.head + 4096
+        self.MAX_LENGTH = sizes.head + 4096
+        super().connectionMade()
+        self.setTimeout(None)  # the sweep knows what phase it is; an idle timer starts anew at every byte
+        self._set_deadline("head", sizes.head_seconds)
+        self.site.opened(self)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  Twisted's signature
+        """The client has gone."""
+        self.site.closed(self)
+        super().connectionLost(reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come."""
+        if self.refused:
+            return
+        if self._phase == "idle":
+            self._set_deadline("head", self.site.sizes.head_seconds)
+        super().dataReceived(data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of a head has come."""
+        if self.refused:
+            return
+        if not self._line:
+            self._line = line
+            self._head_size = len(line)
+        else:
+            self._head_size += len(line) + 4
+        if self._head_size > self.site.sizes.head:
+            self.refuse(HeadersTooLarge(), None)
+            return
+        super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line is longer than a whole head may be."""
+        self.refuse(HeadersTooLarge(), None)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        # Private, and the one place where the stock channel gives up on a request; its answer has no body.
+        if not self.refused:
+            self.refuse(BadRequest("Malformed request"), None)
+
+    def refuse(self, refusal: Refusal, request: FrontRequest | None) -> None:
+        """
+        Answer on the spot, and close.
+
+        The sending half is closed first and what the client still sends is thrown away for a while: a socket
+        closed with bytes unread resets the connection, and the answer would be lost with it.
+        """
+        self.refused = True
+        method, _, rest = self._line.partition(b" ")
+        target = rest.rpartition(b" ")[0]
+        asked = Request(method, target, [], peer=unmapped(getattr(self.getPeer(), "host", "") or ""))
+        if request is not None:
+            asked.fields = header_fields(request)
+        asked.received = self.site.clock()
+        self.transport.write(self.site.refusal(refusal, asked))
+        self._networkProducer.resumeProducing()
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.loseWriteConnection()
+            self._set_deadline("linger", LINGER)
+        else:
+            self.transport.loseConnection()
+
+    def head_complete(self) -> float:
+        """The head is whole; give the time."""
+        self._set_deadline("body", self.site.sizes.body_seconds)
+        return self.site.clock()
+
+    def body_complete(self) -> None:
+        """The request is whole."""
+        self._line = b""
+        self._set_deadline("answer", self.site.sizes.answer_seconds)
+        if self.site.draining:
+            self.persistent = False
+
+    def requestDone(self, request: StockRequest) -> None:
+        """The answer is out."""
+        sizes = self.site.sizes
+        self._set_deadline("idle", sizes.idle_seconds or sizes.body_seconds)
+        if self.site.draining:
+            self.persistent = False
+        super().requestDone(request)
+
+    def check(self, now: float) -> None:
+        """Close the connection when its deadline has passed."""
+        if self._deadline and now >= self._deadline:
+            self._deadline = 0.0
+            if self._phase == "body" and not self.refused:
+                self.refuse(_Stalled("The request's body did not come in time"), None)
+            else:
+                self.transport.abortConnection()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being read or answered."""
+        return self._phase in ("body", "answer")
+
+    def _set_deadline(self, phase: str, seconds: float) -> None:
+        self._phase = phase
+        self._deadline = self.site.clock() + seconds if seconds else 0.0
+
+
+@frozen
+class _Stalled(BadRequest):
+    """A body has stopped coming."""
+
+    status = 408
+    code = "REQUEST_TIMEOUT"
+
+
+class FrontSite(Site):
+    """
+    Makes channels, and sweeps over them.
+
+    :ivar sizes: limits of size and time.
+    :ivar clock: seconds, never going back.
+    :ivar refusal: makes the whole response, head and body, to a request that is refused before it was read.
+    :ivar draining: whether connections are closed after the answer that runs.
+    """
+
+    protocol: Any = FrontChannel  # plain: HTTP/2 would not know our limits
+    noisy = False
+
+    def __init__(
+        self,
+        resource: IResource,
+        sizes: Sizes,
+        clock: Callable[[], float],
+        refusal: Callable[[Refusal, Request], bytes],
+    ) -> None:
+        super().__init__(resource, requestFactory=FrontRequest, timeout=None, parsePOSTFormSubmission=False)
+        self.sizes = sizes
+        self.clock = clock
+        self.refusal = refusal
+        self.draining = False
+        self._channels: set[FrontChannel] = set()
+
+    def log(self, request: Any) -> None:
+        """Our own access log is told more."""
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Make the channel of one connection."""
+        channel: Any = super().buildProtocol(addr)
+        return channel
+
+    def opened(self, channel: FrontChannel) -> None:
+        """Watch over ``channel``."""
+        self._channels.add(channel)
+
+    def closed(self, channel: FrontChannel) -> None:
+        """It is gone."""
+        self._channels.discard(channel)
+
+    def sweep(self, now: float) -> None:
+        """Enforce the deadlines; to be called a few times a second."""
+        for channel in tuple(self._channels):
+            channel.check(now)
+
+    def drain(self) -> None:
+        """Close what is idle now, and each other connection after its answer."""
+        self.draining = True
+        for channel in tuple(self._channels):
+            if not channel.busy:
+                channel.transport.loseConnection()
+
+    @property
+    def busy(self) -> int:
+        """Connections on which a request is being read or answered."""
+        return sum(channel.busy for channel in self._channels)
+
+    def abort(self) -> None:
+        """Cut every connection."""
+        for channel in tuple(self._channels):
+            channel.transport.abortConnection()
+
+
+@implementer(IPushProducer)
+@define
+class _Producer:
+    """Shows a paced source to Twisted as a push producer."""
+
+    source: IPaced
+
+    def pauseProducing(self) -> None:
+        self.source.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.source.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The client has gone; whoever runs the journey is told so by another way."""
+
+
+@implementer(IExchange)
+class SiteExchange:
+    """
+    The client's side of one request on Twisted's server; see :class:`IExchange`.
+
+    :ivar gone: nothing can be sent any more: the client has left, or the response is over.
+    :ivar finished: the response went out whole.
+    """
+
+    def __init__(self, stock: Any, surface: str, now: float) -> None:
+        self.request = request_of(stock, now)
+        self.surface = surface
+        self.responded = False
+        self.gone = False
+        self.finished = False
+        self._stock = stock
+        self._length: int | None = None
+        self._written = 0
+        self._producer: _Producer | None = None
+        stock.notifyFinish().addBoth(self._left)
+
+    def _left(self, _: object) -> None:
+        self.gone = True
+
+    def respond(self, head: Head) -> None:
+        """Give the head; Twisted sends it with the first write."""
+        self.responded = True
+        if self.gone:
+            return
+        stock = self._stock
+        stock.setResponseCode(head.status, head.reason)
+        headers = stock.responseHeaders
+        for name, value in head.fields:
+            headers.addRawHeader(name, value)
+        if head.length is not None and head.status not in NO_BODY:
+            headers.setRawHeaders(b"Content-Length", [b"%d" % head.length])
+        self._length = 0 if head.status in NO_BODY or self.request.method == b"HEAD" else head.length
+        if not stock.channel.persistent or getattr(stock.channel.site, "draining", False):
+            headers.setRawHeaders(b"Connection", [b"close"])
+
+    def write(self, data: bytes) -> None:
+        """Send a piece."""
+        self._written += len(data)
+        if not self.gone and data:
+            self._stock.write(data)
+
+    def flush(self) -> None:
+        """Send the head now."""
+        if not self.gone and not self._stock.startedWriting:
+            self._stock.write(b"")
+
+    def finish(self) -> None:
+        """End the body."""
+        if self._length is not None and self._written != self._length:
+            self.abort()
+        elif not self.gone:
+            self.finished = True
+            self._stock.finish()
+
+    def abort(self) -> None:
+        """
+        Cut the connection.
+
+        What was written is still sent, but for a body that only the connection's end delimits: there nothing but
+        a reset tells that it is not whole.
+        """
+        if self.gone:
+            return
+        self.gone = True
+        stock = self._stock
+        delimited = stock.startedWriting and (stock.chunked or self._length is not None)
+        transport: Any = stock.channel.transport
+        if delimited:
+            transport.unregisterProducer()
+            transport.loseConnection()
+        else:
+            transport.abortConnection()
+
+    def pace(self, source: IPaced | None) -> None:
+        """Pause ``source`` while the client is slow."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            if not self.gone:
+                self._stock.unregisterProducer()
+            producer.resumeProducing()
+        if source is not None and not self.gone:
+            self._producer = _Producer(source)
+            self._stock.registerProducer(self._producer, True)
