@@ -29,7 +29,7 @@ class Bucket:
         :return: seconds until a token will be there; ``0.0`` when taken.
         """
         tokens = self.tokens + (now - self.used) * self.rate
-        if tokens > self.burst:  # noqa: PLR1730  # min() costs four times as much, for each request
+        if tokens > self.burst:  # min() costs four times as much, for each request
             tokens = self.burst
         self.used = now
         if tokens < 1.0:

@@ -44,7 +44,7 @@ class Gate:
             try:
                 verdict = limiter.admit(client, kind, now)
                 allowed = verdict.allowed
-            except Exception as error:  # noqa: BLE001  # a stranger's code may raise anything
+            except Exception as error:  # a stranger's code may raise anything
                 self._complain(name, error, now)
                 mute += (name,)
                 continue
@@ -81,7 +81,7 @@ class Gate:
     def _guarded(self, name: str, now: float, ask: Callable[[], T], otherwise: T) -> T:
         try:
             return ask()
-        except Exception as error:  # noqa: BLE001  # a stranger's code may raise anything
+        except Exception as error:  # a stranger's code may raise anything
             self._complain(name, error, now)
             return otherwise
 

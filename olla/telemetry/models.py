@@ -9,7 +9,7 @@ from attrs import define, field
 
 from olla.domain.usage import Usage
 from olla.events import Finished
-from olla.telemetry.tally import Tally
+from olla.telemetry.tally import Tally, percentile
 
 MOST_MODELS = 50
 MOST_CLIENTS = 100
@@ -97,6 +97,10 @@ class ModelFigures:
     def unique_clients(self, now: float) -> int:
         """Count the clients of the last hour, at most a hundred."""
         return sum(now - last <= HOUR for last in self._clients.values())
+
+    def slowest(self, percent: int) -> float:
+        """Give the seconds within which ``percent`` of the last successes were over (behaviour.md §17)."""
+        return percentile(self.samples, percent)
 
     def fold(self, other: ModelFigures) -> None:
         """Take over the counts of a model that will be forgotten."""

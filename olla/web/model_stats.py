@@ -7,14 +7,14 @@ from typing import Any
 
 from attrs import define
 
-from olla.telemetry.models import HOUR, ModelFigures
-from olla.telemetry.stats import Statistics
-from olla.telemetry.tally import Tally, percentile
+from olla.web.counters import ModelCounters, Statistics, Tally
 from olla.web.figures import ago, latency, milliseconds, percent, size, timestamp
 from olla.web.page import NO_STORE, Page, json_page
 
 Query = Mapping[bytes, Sequence[bytes]]
 Json = dict[str, Any]
+
+HOUR = 3600.0
 
 
 @define(eq=False)
@@ -50,22 +50,22 @@ class ModelStatsPage:
             NO_STORE,
         )
 
-    def _summary(self, ranked: Sequence[tuple[str, ModelFigures]], now: float) -> Json:
-        total = Tally()
-        for figures in (self.stats.models.other, *(figures for _, figures in ranked)):
-            total.add(figures.tally)
+    def _summary(self, ranked: Sequence[tuple[str, ModelCounters]], now: float) -> Json:
+        tallies = [self.stats.models.other.tally, *(figures.tally for _, figures in ranked)]
+        requests = sum(tally.requests for tally in tallies)
+        succeeded = sum(tally.succeeded for tally in tallies)
         return {
             "total_models": len(ranked),
             "active_models": sum(now - figures.tally.last_used <= HOUR for _, figures in ranked),
-            "total_requests": total.requests,
-            "overall_success_rate": percent(total.success_rate or 0.0),
-            "total_traffic": size(total.bytes),
+            "total_requests": requests,
+            "overall_success_rate": percent(100.0 * succeeded / requests if requests else 0.0),
+            "total_traffic": size(sum(tally.bytes for tally in tallies)),
             "most_popular_model": ranked[0][0] if ranked else "",
             "least_popular_model": ranked[-1][0] if ranked else "",
         }
 
 
-def _model(name: str, figures: ModelFigures, apart: bool, now: float) -> Json:
+def _model(name: str, figures: ModelCounters, apart: bool, now: float) -> Json:
     tally = figures.tally
     value: Json = {
         "name": name,
@@ -75,8 +75,8 @@ def _model(name: str, figures: ModelFigures, apart: bool, now: float) -> Json:
         "success_rate": percent(tally.success_rate or 0.0),
         "total_traffic": size(tally.bytes),
         "average_latency": latency(tally.mean),
-        "p95_latency": latency(percentile(figures.samples, 95)),
-        "p99_latency": latency(percentile(figures.samples, 99)),
+        "p95_latency": latency(figures.slowest(95)),
+        "p99_latency": latency(figures.slowest(99)),
         "last_requested": ago(now - tally.last_used),
         "unique_clients": figures.unique_clients(now),
         "routing_hits": figures.hits,

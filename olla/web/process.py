@@ -14,8 +14,7 @@ import psutil
 from attrs import define, field, frozen
 
 import twisted
-from olla.telemetry.lag import Lag
-from olla.telemetry.vitals import CpuMeter, GarbageWatch
+from olla.web.counters import Cpu, Garbage, Lag
 from olla.web.figures import duration, size, timestamp
 from olla.web.page import NO_STORE, Page, json_page
 from olla.web.version import implementation, system
@@ -124,8 +123,8 @@ class ProcessPage:
     reactor: Callable[[], Reactor]
     memory: Callable[[], Memory]
     lag: Lag
-    cpu: CpuMeter
-    garbage: GarbageWatch
+    cpu: Cpu
+    garbage: Garbage
     started: float
     clock: Callable[[], float]
     wall: Callable[[], float]

@@ -9,9 +9,7 @@ from attrs import Factory, define, field, frozen
 
 from olla.balance.member import Member
 from olla.balance.status import Status
-from olla.telemetry.stats import Statistics
-from olla.telemetry.tally import Tally
-from olla.telemetry.violations import Violations
+from olla.web.counters import Statistics, Tally, Violations
 from olla.web.figures import NEVER, ago, latency, milliseconds, percent, ratio, size, timestamp, until, uptime
 from olla.web.page import NO_STORE, Page, json_page, status_page
 from olla.web.version import Build
