@@ -1,0 +1,1 @@
+"""Which models exist, under which names, and how they are listed."""
