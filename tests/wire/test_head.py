@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from olla.errors import BadReply, BadRequest, HeadersTooLarge, OllaError
 from olla.wire.body import NoBody
-from olla.wire.head import MAX_REPLY_HEAD, ReplyReader, RequestGatherer, RequestHead, parse_request, policy_size
+from olla.wire.gather import RequestGatherer
+from olla.wire.head import MAX_REPLY_HEAD, ReplyReader, RequestHead, parse_request, policy_size
 from tests.wire.payloads import CUT, GET, HOST, ODD, OK, PLAIN, REFUSED, REPLIES, REQUESTS, get
 
 CUTS = st.lists(st.integers(0, 10_000), max_size=12)
