@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-STREAMS = (
-    b"text/event-stream",
-    b"application/x-ndjson",
-    b"application/stream+json",
-    b"application/json-seq",
-    b"text/plain; charset=utf-8",
+import re
+
+STREAMS = re.compile(
+    rb"text/event-stream|application/(?:x-ndjson|stream\+json|json-seq)|text/plain; charset=utf-8",
+    re.IGNORECASE,
 )
-WHOLE = (
-    *(b"image/", b"video/", b"audio/", b"font/", b"model/", b"application/pdf", b"application/zip"),
-    *(b"application/gzip", b"application/x-tar", b"application/x-rar", b"application/x-7z-compressed"),
-)
-WHOLE_ANYWHERE = (
-    b"application/octet-stream",
-    b"application/vnd.ms-excel",
-    b"application/vnd.openxmlformats-officedocument",
-    b"application/msword",
-    b"application/vnd.ms-powerpoint",
+WHOLE = re.compile(
+    rb"(?:image|video|audio|font|model)/|application/(?:pdf|zip|gzip|x-tar|x-rar|x-7z-compressed)"
+    rb"|.*application/(?:octet-stream|msword|vnd\.(?:ms-excel|ms-powerpoint|openxmlformats-officedocument))",
+    re.IGNORECASE,
 )
 
 
@@ -32,7 +25,6 @@ def flushes(profile: str, content_type: bytes | None, stream: bool) -> bool:
     """
     if profile != "auto":
         return profile == "streaming"
-    kind = content_type.lower() if content_type else b""
-    if stream or any(name in kind for name in STREAMS):
-        return True
-    return not kind.startswith(WHOLE) and not any(name in kind for name in WHOLE_ANYWHERE)
+    return (
+        stream or content_type is None or bool(STREAMS.search(content_type)) or not WHOLE.match(content_type)
+    )

@@ -14,7 +14,7 @@ def redact(query: bytes) -> str:
 
     :param query: as the client wrote it, without its question mark.
     """
-    if b"=" not in query:
+    if query.find(b"=") < 0:
         return printable(query.decode("utf-8", "replace"))
     shown = []
     for pair in query.decode("utf-8", "replace").split("&"):

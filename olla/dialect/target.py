@@ -28,6 +28,11 @@ ONE = re.compile(DOT + rb"(?:" + END + rb".*)?", re.IGNORECASE | re.DOTALL)
 TWO = re.compile(DOT + rb"{2}(?:" + END + rb".*)?", re.IGNORECASE | re.DOTALL)
 SEGMENT = re.compile(rb"/+([^/]+)")
 
+# What nearly all paths are made of, so that the rest is not looked for in each of them.
+PLAIN = re.compile(rb"/[\w/.~!$&'()*+,=:@-]*")
+IRREGULAR = re.compile(rb"/[/.]")
+DOTTED = re.compile(rb"[.%\xc0]")
+
 PREFIX = 2
 """Segments in each prefix of ours, ``/olla/ollama`` or ``/internal/ui``."""
 
@@ -73,12 +78,12 @@ def read_target(target: bytes) -> Target | None:
 
     :return: ``None`` unless it is in origin form: the absolute form, ``*`` and ``host:port`` are not for us.
     """
-    if not target.startswith(b"/"):
-        return None
-    raw = target.partition(b"#")[0] if b"#" in target else target
+    raw = target.partition(b"#")[0]
     path, mark, query = raw.partition(b"?")
-    if b"%" not in path and b"//" not in path and b"/." not in path and b"\\" not in path and path.isascii():
+    if PLAIN.fullmatch(path) and not IRREGULAR.search(path):
         return Target(path.decode(), raw)
+    if not path.startswith(b"/"):
+        return None
     clean, climbs = resolved(path, PREFIX)
     return Target("" if climbs else _matched(clean), clean + mark + query)
 
@@ -90,7 +95,7 @@ def resolved(path: bytes, floor: int = 0) -> tuple[bytes, bool]:
     :param floor: how many segments at the beginning must stay, and do.
     :return: the path, and whether it tried to climb above them.
     """
-    if (b"." not in path and b"%" not in path and b"\xc0" not in path) or DOTS.search(path) is None:
+    if DOTTED.search(path) is None or DOTS.search(path) is None:
         return path, False
     kept: list[bytes] = []
     climbs = False
@@ -108,7 +113,7 @@ def resolved(path: bytes, floor: int = 0) -> tuple[bytes, bool]:
 
 def decoded(path: bytes) -> str:
     """Decode a path without its query, to compare it with the paths of a profile."""
-    if b"%" not in path and path.isascii():
+    if PLAIN.fullmatch(path):
         return path.decode()
     return unquote_to_bytes(path).decode("utf-8", "replace")
 

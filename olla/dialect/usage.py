@@ -24,7 +24,9 @@ Backends write an event at a time, so that a piece holds at least one or the res
 two.  A piece has at most 64 KiB, so this is at most 384 KiB, and some 2 KiB for tokens as they come.
 """
 
-LAST_EVENTS = 16
+FIRST_PIECES = 2
+LAST_EVENTS = 4
+ENOUGH = ("input_tokens", "output_tokens", "finish_reason")
 WHOLE = 1024 * 1024
 TAIL = 65536
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
@@ -95,17 +97,46 @@ class Tail:
         return facts(decode(data)) if self._limit == WHOLE else picked(data)
 
 
-def tap_for(content_type: bytes | None, content_encoding: bytes | None, length: int | None) -> Tap | None:
+class Ends:
+    """Keeps both ends of a stream: Anthropic's tells the tokens of the prompt in its first event."""
+
+    def __init__(self) -> None:
+        self.first: list[bytes] = []
+        self.last: deque[bytes] = deque(maxlen=LAST_PIECES)
+
+    def keep(self, piece: bytes) -> None:
+        """Take a piece."""
+        if len(self.first) < FIRST_PIECES:
+            self.first.append(piece)
+        self.last.append(piece)
+
+    def read(self, data: bytes) -> Facts:
+        """Read the sum of the last pieces, and what the first event adds to it."""
+        found: Facts = {name: fact for name, fact in in_events(data).items() if fact is not None}
+        start = b"".join(self.first).partition(b"data:")[2].partition(b"\n")[0]
+        try:
+            return {**facts(decode(start)), **found}
+        except UNREADABLE:
+            return found
+
+
+def tap_for(
+    content_type: bytes | None, content_encoding: bytes | None, length: int | None, surface: str = "proxy"
+) -> Tap | None:
     """
     Make what is to be told each piece of a reply's body.
 
     :param length: of the body; ``None`` when it is not known.
+    :param surface: that of the exchange.
     :return: ``None`` when nothing can be read in such a body: it is compressed, or neither JSON nor a stream.
     """
     if content_type is None or content_encoding is not None:
         return None
     kind = content_type.lower()
-    if b"text/event-stream" in kind:
+    if kind.startswith(b"text/event-stream") and surface == "anthropic":
+        ends = Ends()
+        return Tap(ends.keep, ends.last, ends.read)
+    if kind.startswith(b"text/event-stream"):
         events: deque[bytes] = deque(maxlen=LAST_PIECES)
         return Tap(events.append, events, in_events)
     if b"ndjson" in kind or b"jsonl" in kind:
@@ -141,7 +172,7 @@ def in_events(data: bytes) -> Facts:
         for name, fact in facts(document).items():
             if found.get(name) is None:
                 found[name] = fact
-        if found.get("output_tokens") is not None and found.get("finish_reason") is not None:
+        if all(found.get(name) is not None for name in ENOUGH):
             return found
     first = data.partition(b"\n")[0]
     if found.get("output_tokens") is None and b'"usage"' in first:
