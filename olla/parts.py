@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -20,7 +20,6 @@ from olla.balance.strategy import Refreshed, Strategy
 from olla.catalog.aliases import Aliases
 from olla.catalog.catalog import Catalog
 from olla.catalog.facts import FactReader
-from olla.catalog.formats import Formats, organizations
 from olla.catalog.rules import Rules as NamingRules
 from olla.catalog.shown import EndpointView
 from olla.config import Config
@@ -35,6 +34,7 @@ from olla.errors import Refusal
 from olla.events import SizeRefused
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
+from olla.pages import make_pages
 from olla.pending import Pending
 from olla.plugged import limiter_factories, selector_factories
 from olla.proxy.adapt import Adapter
@@ -51,9 +51,7 @@ from olla.upstream.ask import Asker
 from olla.upstream.detect import Detector
 from olla.upstream.discovery import Discovery
 from olla.upstream.health import HealthChecker
-from olla.web.app import App, Pages, Query
-from olla.web.models import ModelPages
-from olla.web.page import NO_STORE, Page, json_page
+from olla.web.app import App
 from olla.wire.compose import reply_head
 
 FIRST_LOOK = 2.0
@@ -71,7 +69,7 @@ class Parts:
 
     _log = Logger()
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Any, outputs: Sequence[Callable[[bytes], object]]) -> None:
         self._reactor = reactor
         self.config = config
         self.clock: Callable[[], float] = reactor.seconds
@@ -81,10 +79,10 @@ class Parts:
         self.telemetry = Telemetry(
             logging.level,
             logging.format,
-            logging.output == "file",
             config.server.request_logging,
             self.bus,
             reactor,
+            outputs,
         )
         self._jitter = Random()
         self.fleet = self._make_fleet()
@@ -131,7 +129,7 @@ class Parts:
             self._crashed,
         )
         self.app = App(
-            self.admission, self.answers, self.routes, self.forwarder, self._make_pages(), self._crashed
+            self.admission, self.answers, self.routes, self.forwarder, make_pages(self, reactor), self._crashed
         )
 
     # Making ----------------------------------------------------------------------------------------------------
@@ -181,41 +179,6 @@ class Parts:
             self.config.discovery.model_discovery.enabled,
         )
         return Narrowing(strategy, self._supports, self.catalog.capable)
-
-    def _make_pages(self) -> Pages:
-        models = ModelPages(
-            self.catalog,
-            Formats(self.catalog, organizations(NamingRules())),
-            self._endpoint_views,
-            time.time,
-            self.config.discovery.list_aliases,
-        )
-        return Pages(
-            {
-                "/internal/health": self._health,
-                "/internal/status/models": models.registry,
-            },
-            models.unified,
-            models.one,
-            lambda listing, query: (
-                models.listed(listing.profiles, listing.id)
-                if listing.id
-                else models.listing(listing.profiles, listing.format, query)
-            ),
-        )
-
-    def _health(self, query: Query) -> Page:
-        """Say that we are alive, whatever the backends do; with ``ready=true``, whether one can serve."""
-        routable = sum(member.status.routable for member in self.fleet.members)
-        if self.admission.draining:
-            return json_page({"status": "draining"}, NO_STORE, 503)
-        if query.get(b"ready") == [b"true"] and not routable:
-            return json_page({"status": "unavailable"}, NO_STORE, 503)
-        body: dict[str, Any] = {"status": "healthy"}
-        if query.get(b"detail") == [b"true"]:
-            body["endpoints"] = {"healthy": routable, "total": len(self.fleet.members)}
-            body["ready"] = routable > 0
-        return json_page(body, NO_STORE)
 
     # Answering -------------------------------------------------------------------------------------------------
 
@@ -317,7 +280,7 @@ class Parts:
         self.adapter.detected(member)
         self._log.info("Endpoint type detected", endpoint=member.name, type=profile)
 
-    def _endpoint_views(self) -> Mapping[str, EndpointView]:
+    def endpoint_views(self) -> Mapping[str, EndpointView]:
         views = {}
         for member in self.fleet.members:
             endpoint = member.endpoint

@@ -26,6 +26,7 @@ def makeProxyService(
     remarks: Sequence[Remark] = (),
     source: str = "",
     read_again: Callable[[], Loaded] | None = None,
+    outputs: Sequence[Callable[[bytes], object]] = (),
 ) -> ProxyService:
     """
     Make the proxy as a service for any Twisted application.
@@ -35,8 +36,9 @@ def makeProxyService(
     :param remarks: said once in the log at the start.
     :param source: the file that the configuration came from, for the log.
     :param read_again: loads the configuration anew on :meth:`ProxyService.reload`; ``None`` for never.
+    :param outputs: each takes lines of the access log; none are written without.
     """
-    return ProxyService(config, reactor, remarks, source, read_again)
+    return ProxyService(config, reactor, remarks, source, read_again, outputs)
 
 
 def proxyResource(service: ProxyService) -> IResource:
@@ -69,6 +71,7 @@ class ProxyService(MultiService):
         remarks: Sequence[Remark],
         source: str,
         read_again: Callable[[], Loaded] | None,
+        outputs: Sequence[Callable[[bytes], object]],
     ) -> None:
         super().__init__()
         self.listens = True
@@ -79,7 +82,7 @@ class ProxyService(MultiService):
         self._source = source
         self._read_again = read_again
         self._hurry: Deferred[None] = Deferred()
-        self.parts = parts = Parts(config, reactor)
+        self.parts = parts = Parts(config, reactor, outputs)
         self.resource = parts.app.resource()
         self.site = FrontSite(self.resource, assembly.sizes(config), parts.clock, parts.refuse_unread)
         self._sweeps = [

@@ -131,6 +131,7 @@ def makeService(options: Options) -> IService:
 
     from olla.service import makeProxyService
     from olla.signals import Signals
+    from olla.telemetry.output import outputs_of_a_process
 
     process = _Process()
     loaded = options.loaded
@@ -138,7 +139,9 @@ def makeService(options: Options) -> IService:
     if options["demo"]:
         config = _with_demo(process, config, reactor)
     remarks = (*loaded.warnings, *loaded.notes)
-    proxy = makeProxyService(config, reactor, remarks, loaded.source, None if options["demo"] else options.load)
+    read_again = None if options["demo"] else options.load
+    outputs = outputs_of_a_process(config.logging.output == "file")
+    proxy = makeProxyService(config, reactor, remarks, loaded.source, read_again, outputs)
     process.observer = proxy.parts.telemetry.observer
     proxy.setServiceParent(process)
     Signals(reactor, proxy.reload, proxy.hurry).setServiceParent(process)

@@ -210,10 +210,10 @@ class Network(Clock):
     def nameResolver(self) -> Network:
         return self
 
-    def resolveHostName(self, receiver: Any, name: str, *arguments: Any, **more: Any) -> Any:
+    def resolveHostName(self, receiver: Any, name: str, portNumber: int = 0, *arguments: Any) -> Any:
         receiver.resolutionBegan(self)
         if not name.endswith(".invalid"):
-            receiver.addressResolved(IPv4Address("TCP", "127.0.0.1" if name[0].isalpha() else name, 0))
+            receiver.addressResolved(IPv4Address("TCP", "127.0.0.1" if name[0].isalpha() else name, portNumber))
         receiver.resolutionComplete()
         return self
 

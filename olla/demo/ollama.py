@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -59,7 +60,7 @@ class OllamaEngine(OpenAIEngine):
             "parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
             "parameter_size": "1.2B", "quantization_level": "Q4_K_M",
         }  # fmt: skip
-        digest = f"{abs(hash(('demo', len(name)))) % 16**12:012x}" * 5
+        digest = hashlib.sha256(name.encode()).hexdigest()
         return {"name": name, "model": name, "modified_at": MADE, "size": 1_321_098_329,
                 "digest": digest, "details": details}  # fmt: skip
 

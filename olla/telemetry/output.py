@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,17 @@ class Telemetry:
 
     :ivar level: from which lines are written: ``debug``, ``info``, ``warn``, ``error``.
     :ivar format: ``json`` or ``text``.
-    :ivar to_file: whether lines go to a rotating file beside standard output.
     :ivar access: whether there is a line for each request.
     :ivar bus: what is told.
+    :ivar outputs: each takes lines of the log.
     """
 
     level: str
     format: str
-    to_file: bool
     access: bool
     bus: Bus
     _reactor: Any
+    outputs: Sequence[Callable[[bytes], object]]
     wall: Callable[[], float] = time.time
     lines: Lines = field(init=False)
     observer: LogObserver = field(init=False)
@@ -59,7 +59,7 @@ class Telemetry:
         clock = self._reactor.seconds
         stamps = Stamps(self.wall)
         form = form_for(self.format, sys.stdout.isatty(), "OLLA_LOGGING_FORMAT" in os.environ)
-        self.lines = Lines(self._outputs(), self._reactor)
+        self.lines = Lines(self.outputs, self._reactor)
         shown = shown_from(self.level)
         self.observer = LogObserver(self.lines, form, stamps.at, shown)
         self._access_log = AccessLog(self.lines.write, form, stamps.now, shown)
@@ -99,12 +99,18 @@ class Telemetry:
         listen(ModelsListed, journal.models_listed)
         listen(ListingFailed, journal.listing_failed)
 
-    def _outputs(self) -> list[Callable[[bytes], object]]:
-        outputs: list[Callable[[bytes], object]] = [to_stream(sys.stdout.buffer)]
-        if self.to_file:
-            folder = Path(os.environ.get("OLLA_LOG_DIR", "logs"))
-            try:
-                outputs.append(to_file(folder))
-            except OSError as error:
-                print(f"olla: no log file in {folder}: {error.strerror}", file=sys.stderr)
-        return outputs
+
+def outputs_of_a_process(also_to_file: bool) -> list[Callable[[bytes], object]]:
+    """
+    Give where a process of its own writes its log: standard output, and a rotating file beside it if asked.
+
+    A folder that cannot be written to is said on standard error, and is no reason not to start (config.md K80).
+    """
+    outputs: list[Callable[[bytes], object]] = [to_stream(sys.stdout.buffer)]
+    if also_to_file:
+        folder = Path(os.environ.get("OLLA_LOG_DIR", "logs"))
+        try:
+            outputs.append(to_file(folder))
+        except OSError as error:
+            print(f"olla: no log file in {folder}: {error.strerror}", file=sys.stderr)
+    return outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, quote
 
@@ -92,6 +92,8 @@ class App:
     def _under_olla(self, stock: FrontRequest, prefix: str, rest: str = "") -> Deferred[None] | None:
         exchange = _exchange(stock)
         request = exchange.request
+        if prefix == "models":
+            return self._refuse_method(stock, READ)
         if not self.routes.is_proxied(request.method, request.target):
             self._local(stock)
             return None
@@ -173,27 +175,35 @@ class App:
         self.answers.refuse(exchange, refusal, story)
         self.admission.tell(story.finished(self.answers.clock()))
 
-    def _wrong_method(self, stock: FrontRequest, failure: Failure) -> None:
-        exchange = _exchange(stock)
+    # Klein ends the response of an error handler that returns; ours are complete, so these never do.
+
+    def _wrong_method(self, stock: FrontRequest, failure: Failure) -> Deferred[None]:
         wrong: Any = failure.value
-        allow = ", ".join(sorted(wrong.valid_methods or READ))
+        return self._refuse_method(stock, wrong.valid_methods or READ)
+
+    def _refuse_method(self, stock: FrontRequest, valid: Iterable[str]) -> Deferred[None]:
+        exchange = _exchange(stock)
+        allow = ", ".join(sorted(valid))
         method = exchange.request.method.decode("latin-1")
         if method == "OPTIONS":
             fields = [*self.answers.common(exchange.request), (b"Allow", allow.encode())]
             self._plain(exchange, 204, fields)
         else:
             self._refuse(stock, MethodNotAllowed(f"Method {method} not allowed", allow=allow))
+        return Deferred()
 
-    def _not_found(self, stock: FrontRequest, failure: Failure) -> None:
+    def _not_found(self, stock: FrontRequest, failure: Failure) -> Deferred[None]:
         request = _exchange(stock).request
         path = request.target.partition(b"?")[0].decode("latin-1")
         self._refuse(stock, RouteNotFound(f"No route for {request.method.decode('latin-1')} {path}"))
+        return Deferred()
 
-    def _failed(self, stock: FrontRequest, failure: Failure) -> None:
+    def _failed(self, stock: FrontRequest, failure: Failure) -> Deferred[None]:
         exchange = _exchange(stock)
         self.crashed(exchange.request.id)
         if not exchange.responded:
             self._refuse(stock, InternalError())
+        return Deferred()
 
     def _plain(self, exchange: SiteExchange, status: int, fields: list[tuple[bytes, bytes]]) -> None:
         story = Story(exchange.request, exchange.surface)

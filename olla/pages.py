@@ -1,0 +1,101 @@
+"""The pages of ours, each connected to what it shows."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from olla import __version__
+from olla.catalog.formats import Formats, organizations
+from olla.catalog.rules import Rules
+from olla.proxy.routes import Listing
+from olla.web.app import Pages, Query
+from olla.web.model_stats import ModelStatsPage
+from olla.web.models import ModelPages
+from olla.web.page import Page
+from olla.web.process import ProcessPage, measured_memory, memory_limit, watched
+from olla.web.status import Setup, StatusPages
+from olla.web.version import CAPABILITIES, Build, version_page
+
+if TYPE_CHECKING:
+    from olla.parts import Parts
+
+NOT_YET = frozenset({"message_translation", "translation_anthropic", "passthrough_anthropic"})
+LINKS = {
+    "homepage": "https://pypi.org/project/olla/",
+    "documentation": "https://pypi.org/project/olla/",
+    "releases": "https://pypi.org/project/olla/#history",
+}
+
+
+def make_pages(parts: Parts, reactor: Any) -> Pages:
+    """Make every page for the proxy that consists of ``parts``."""
+    models = ModelPages(
+        parts.catalog,
+        Formats(parts.catalog, organizations(Rules())),
+        parts.endpoint_views,
+        time.time,
+        parts.config.discovery.list_aliases,
+    )
+
+    def listing(asked: Listing, query: Query) -> Page:
+        if asked.id:
+            return models.listed(asked.profiles, asked.id)
+        return models.listing(asked.profiles, asked.format, query)
+
+    status = _status_pages(parts)
+    return Pages(
+        {
+            "/internal/health": status.health,
+            "/internal/status": status.status,
+            "/internal/status/endpoints": status.endpoints,
+            "/internal/status/models": models.registry,
+            "/internal/stats/models": ModelStatsPage(parts.telemetry.statistics, parts.clock, time.time).page,
+            "/internal/process": _process_page(parts, reactor).page,
+            "/version": lambda query: version_page(_build(), _capabilities(), LINKS, query),
+        },
+        models.unified,
+        models.one,
+        listing,
+    )
+
+
+def _build() -> Build:
+    return Build(f"v{__version__}")
+
+
+def _capabilities() -> list[str]:
+    return [name for name in CAPABILITIES if name not in NOT_YET]
+
+
+def _status_pages(parts: Parts) -> StatusPages:
+    proxy = parts.config.proxy
+    return StatusPages(
+        _build(),
+        Setup(proxy.engine, proxy.profile, proxy.load_balancer),
+        lambda: parts.fleet.members,
+        parts.telemetry.statistics,
+        parts.telemetry.violations,
+        parts.catalog.count,
+        lambda: parts.admission.draining,
+        parts.clock(),
+        parts.clock,
+        time.time,
+    )
+
+
+def _process_page(parts: Parts, reactor: Any) -> ProcessPage:
+    process, limit, telemetry = psutil.Process(), memory_limit(), parts.telemetry
+    return ProcessPage(
+        process,
+        lambda: watched(reactor),
+        lambda: measured_memory(process, limit),
+        telemetry.lag,
+        telemetry.cpu,
+        telemetry.garbage,
+        parts.clock(),
+        parts.clock,
+        time.time,
+    )
