@@ -135,6 +135,15 @@ class AffinityTests(SynchronousTestCase):
             self.assertEqual(key.source, expected)
         self.assertIsNone(Affinity(Stickiness(("prefix_hash",)), SECRET).key(material.get, "m"))
 
+    def test_sources_differ(self) -> None:
+        """The same value from two sources makes two keys: a session named like a token has nothing of its pin."""
+        digests = set()
+        for source in ALL_SOURCES:
+            key = Affinity(Stickiness((source,)), SECRET).key({source: b"same"}.get, "m")
+            assert key is not None
+            digests.add(key.digest)
+        self.assertEqual(len(digests), len(ALL_SOURCES))
+
     def test_lazily(self) -> None:
         """What a later source would need is not looked for."""
         asked: list[str] = []

@@ -77,6 +77,13 @@ class BreakerTests(SynchronousTestCase):
         self.assertFalse(breaker.allows(62.9))
         self.assertTrue(breaker.allows(63.0))
 
+    def test_next_trial(self) -> None:
+        """A trial that has failed does not stand in the way of the next one."""
+        breaker = Breaker(1, 30.0, 300.0)
+        breaker.failed(0, 0.0)
+        breaker.failed(breaker.acquire(30.0) or 0, 31.0)
+        self.assertIsNotNone(breaker.acquire(61.0))
+
     def test_trial_forgotten(self) -> None:
         """A trial without a result makes way at once: its client had left (B29)."""
         breaker = opened()

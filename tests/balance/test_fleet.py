@@ -101,6 +101,9 @@ class ChoosingTests(SynchronousTestCase):
         self.scene.lease((self.c,))
         self.assertFalse(self.scene.fleet.any_ready(self.all, 1.0))
         self.assertTrue(self.scene.fleet.any_ready(self.all, 3.0))
+        for _ in range(5):
+            self.scene.fleet.failed(self.scene.lease((self.a,), 3.0), SILENT, 3.0)
+        self.assertFalse(self.scene.fleet.any_ready(self.all, 3.0))
 
 
 class QueueingTests(SynchronousTestCase):
@@ -265,7 +268,7 @@ class TrafficTests(SynchronousTestCase):
 
     def test_503(self) -> None:
         """A 503 makes the endpoint rest for two seconds, or for as long as it asks, a minute at most (§6.3)."""
-        for asked, rest in ((None, 2.0), (0.0, 2.0), (7.0, 7.0), (600.0, 60.0)):
+        for asked, rest in ((None, 2.0), (0.0, 2.0), (-9.0, 2.0), (7.0, 7.0), (600.0, 60.0)):
             self.setUp()
             self.answer(503, retry_after=asked)
             self.assertEqual(self.scene.name(self.all, 1.0 + rest - 0.1), "b")
@@ -282,6 +285,13 @@ class TrafficTests(SynchronousTestCase):
         """When all are resting one of them gets the request all the same."""
         self.answer(503)
         self.assertEqual(self.scene.name((self.a,)), "a")
+
+    def test_resting_before_lost(self) -> None:
+        """One that is resting is better than one that is down."""
+        set_status(self.a, Status.OFFLINE)
+        set_status(self.b, Status.WARMING)
+        self.scene.fleet.answered(self.scene.lease((self.b,)), 503, None, 1.0)
+        self.assertEqual(self.scene.name(self.all), "b")
 
     def test_fast_503(self) -> None:
         """An endpoint that refuses quickly does not attract the traffic (R69)."""

@@ -98,11 +98,14 @@ class RoundRobinTests(SynchronousTestCase):
         self.assertEqual(chosen, ["e0", "e1", "e2"] * 2)
 
     def test_bounded(self) -> None:
-        """No more sets are remembered than so many."""
-        selector = RoundRobin()
-        for _ in range(MOST_SETS + 5):
+        """No more sets are remembered than so many, and those in use are not forgotten."""
+        selector, candidates = RoundRobin(), members(1, 1, 1)
+        chosen = []
+        for _ in range(3 * (MOST_SETS // 2)):
             choose(selector, members(1), 1)
+            chosen += choose(selector, candidates, 1)
         self.assertEqual(len(selector._turns), MOST_SETS)
+        self.assertEqual(chosen, ["e0", "e1", "e2"] * (MOST_SETS // 2))
 
 
 class PriorityTests(SynchronousTestCase):
