@@ -101,7 +101,7 @@ class ChoosingTests(SynchronousTestCase):
         self.scene.lease((self.c,))
         self.assertFalse(self.scene.fleet.any_ready(self.all, 1.0))
         self.assertTrue(self.scene.fleet.any_ready(self.all, 3.0))
-        for _ in range(5):
+        for _ in range(4):
             self.scene.fleet.failed(self.scene.lease((self.a,), 3.0), SILENT, 3.0)
         self.assertFalse(self.scene.fleet.any_ready(self.all, 3.0))
 
