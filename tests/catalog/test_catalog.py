@@ -36,11 +36,14 @@ class LocateTests(SynchronousTestCase):
         """An endpoint that lists the asked name among several of the same model gets that one."""
         catalog = catalog_of({A: named("aaa", "zzz", digest="1" * 64)})
         self.assertEqual(catalog.locate("zzz").names, {"a": "zzz"})
+        spelled = catalog_of({A: named("ZZZ", "zzz")})
+        self.assertEqual(spelled.locate("zzz").names, {"a": "zzz"})
 
     def test_unknown(self) -> None:
         """What nobody lists is unknown, and not remembered."""
         catalog = catalog_of({A: named("m")})
         self.assertEqual((catalog.locate("x").known, dict(catalog.locate("x").names)), (False, {}))
+        self.assertIsNot(catalog.locate("x"), catalog.locate("x"))
         catalog.update(B, named("x"), 5.0, WALL)
         self.assertTrue(catalog.locate("x").known)
 
@@ -135,6 +138,7 @@ class UpdateTests(SynchronousTestCase):
         catalog = catalog_of({A: named("m")})
         catalog.update(A, named("m", "n"), 60.0, WALL + 60)
         catalog.update(A, named("m", size=5), 90.0, WALL + 90)
+        catalog.update(endpoint("aa", priority=200), named("m"), 99.0, WALL + 99)
         self.assertEqual(catalog.entries()[0].created, int(WALL))
         self.assertEqual(catalog.seen("a"), WALL + 90)
 
@@ -169,9 +173,9 @@ class UpdateTests(SynchronousTestCase):
         catalog = catalog_of({A: named("m"), B: named("n")})
         catalog.sweep(3600.0, 3600.0, alive=())
         self.assertEqual(len(catalog.entries()), 2)
-        catalog.sweep(3600.5, 3600.0, alive=("b",))
+        catalog.sweep(3602.0, 3600.0, alive=("b",))
         self.assertEqual([entry.id for entry in catalog.entries()], ["n"])
-        catalog.sweep(3601.5, 3600.0, alive=())
+        catalog.sweep(3602.0, 3600.0, alive=())
         self.assertEqual(catalog.entries(), ())
 
     def test_caps(self) -> None:
@@ -180,6 +184,7 @@ class UpdateTests(SynchronousTestCase):
         catalog.update(A, named("a1", "a2", "a3", "a4"), 0.0, WALL)
         catalog.update(B, named("b1", "b2", "b3"), 0.0, WALL)
         self.assertEqual((len(catalog.entries()), catalog.left_out), (5, 2))
+        self.assertEqual((catalog.count("a"), catalog.count("b"), catalog.count("c")), (3, 2, 0))
         self.assertFalse(catalog.locate("a4").known)
         catalog.update(A, named("a1"), 1.0, WALL)
         catalog.update(B, named("b1", "b2", "b3"), 1.0, WALL)

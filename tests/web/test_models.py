@@ -495,6 +495,7 @@ class AliasTests(SynchronousTestCase):
         fast = content(listing.one("fast", {}))
         self.assertEqual(fast["olla"]["alias_of"], ["llama3.1:8b", "qwen2.5-coder:7b"])
         self.assertEqual(fast["endpoints"], ["ollama-1", "sgl"])
+        self.assertNotIn("alias_of", content(listing.one("shared", {}))["olla"])
 
     def test_under_a_prefix(self) -> None:
         """Under a prefix an alias is listed where its models are (§13.6, §14)."""
