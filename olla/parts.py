@@ -49,6 +49,8 @@ from olla.telemetry.output import Telemetry
 from olla.upstream.agent import AgentUpstream
 from olla.upstream.ask import Asker
 from olla.upstream.detect import Detector
+from olla.upstream.dial import Dialler
+from olla.upstream.direct import DirectUpstream
 from olla.upstream.discovery import Discovery
 from olla.upstream.health import HealthChecker
 from olla.web.app import App
@@ -56,6 +58,7 @@ from olla.wire.compose import reply_head
 
 FIRST_LOOK = 2.0
 REFRESH_AGAIN = 5.0
+REMEMBERED_PATHS = 4096
 
 
 class Parts:
@@ -93,19 +96,13 @@ class Parts:
         )
         self.readiness = Readiness()
         self._refreshed_at: dict[str, float] = {}
+        self._supported: dict[tuple[str, str], bool] = {}
         self._asker = Asker(reactor, __version__)
         self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
         self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__)
         self.discoveries = [self._make_discovery()] if config.discovery.model_discovery.enabled else []
         self.checkers = [self._make_checker(member) for member in self.fleet.members]
-        self.upstream = AgentUpstream(
-            reactor,
-            self.clock,
-            assembly.patience(config),
-            config.proxy.pool.max_idle_per_host,
-            config.proxy.pool.idle_timeout,
-            self._crashed_upstream,
-        )
+        self.upstream = self._make_upstream()
         self.gate = self._make_gate()
         address = ClientAddress(
             config.server.rate_limits.trust_proxy_headers, config.server.rate_limits.trusted_proxy_cidrs
@@ -151,6 +148,28 @@ class Parts:
         factories, settings = limiter_factories(), assembly.limiter_settings(self.config)
         named = self.config.server.rate_limits.limiters
         return Gate([(name, factories[name].make(settings)) for name in named], self._limiter_failed)
+
+    def _make_upstream(self) -> AgentUpstream | DirectUpstream:
+        """Make the way to the backends: this is all in which the engines differ there."""
+        patience, pool = assembly.patience(self.config), self.config.proxy.pool
+        if self.config.proxy.engine == "sherpa":
+            return AgentUpstream(
+                self._reactor,
+                self.clock,
+                patience,
+                pool.max_idle_per_host,
+                pool.idle_timeout,
+                self._crashed_upstream,
+            )
+        return DirectUpstream(
+            lambda endpoint: Dialler(self._reactor, endpoint, patience.connect, patience.handshake),
+            self.clock,
+            patience,
+            pool.max_idle,
+            pool.max_idle_per_host,
+            pool.idle_timeout,
+            pool.max_per_host,
+        )
 
     def _make_checker(self, member: Member) -> HealthChecker:
         return HealthChecker(
@@ -199,8 +218,15 @@ class Parts:
         return self.gate.admit(client, kind, now)
 
     def _supports(self, profile: str, path: str) -> bool:
-        known = self.profiles.get(profile)
-        return known is not None and any(path == one or path.endswith(one) for one in known.paths if one != "/")
+        """Say whether a kind of backend lists ``path``; asked for each request, so the answers are kept."""
+        answer = self._supported.get((profile, path))
+        if answer is None:
+            known = self.profiles.get(profile)
+            answer = known is not None and any(path.endswith(one) for one in known.paths if one != "/")
+            if len(self._supported) >= REMEMBERED_PATHS:
+                self._supported.clear()
+            self._supported[profile, path] = answer
+        return answer
 
     def _locate(self, wanted: Requirements) -> Located | None:
         return self.catalog.locate(wanted.model) if wanted.model else None

@@ -163,7 +163,7 @@ def _with_demo(process: MultiService, config: Any, reactor: Any) -> Any:
 
 
 def _fail(text: str) -> NoReturn:
-    print(f"olla: {text}", file=sys.stderr)
+    print(f"olla: {text}", file=sys.__stderr__)  # sys.stderr is a log when twistd has begun
     sys.exit(BAD_CONFIGURATION)
 
 

@@ -52,7 +52,7 @@ class Pool:
 
     max_idle: int = key(INTEGER, 100, NOT_NEGATIVE)
     max_idle_per_host: int = key(INTEGER, 25, NOT_NEGATIVE)
-    max_per_host: int = key(INTEGER, 50, NOT_NEGATIVE)
+    max_per_host: int = key(INTEGER, 0, NOT_NEGATIVE)
     idle_timeout: float = key(DURATION, 90.0, NOT_NEGATIVE)
 
 

@@ -173,7 +173,12 @@ class Forwarder:
         left = plan.candidates
         failures: list[tuple[Endpoint, UpstreamFailure]] = []
         while True:
-            lease = await self._lease(left, wanted, story)
+            try:
+                lease = await self._lease(left, wanted, story)
+            except Refusal:
+                if failures:
+                    raise self._gave_up(failures, request) from None
+                raise
             story.attempts += 1
             left = tuple(member for member in left if member is not lease.member)
             endpoint = story.endpoint = lease.endpoint

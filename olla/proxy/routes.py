@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from olla.dialect.target import Target, read_target
 from olla.domain.profile import Profile
@@ -67,9 +67,7 @@ class Routes:
     disabled: frozenset[str] = frozenset()
     _scopes: dict[str, Scope] = field(init=False, factory=dict)
     _listings: dict[tuple[str, str], Listing] = field(init=False, factory=dict)
-    _remembered: dict[bytes, tuple[Scope, bytes, str, Listing | None] | Refusal] = field(
-        init=False, factory=dict, repr=False
-    )
+    _remembered: dict[bytes, Route | Refusal] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         compatible = frozenset(name for name, profile in self.profiles.items() if profile.openai_compatible)
@@ -102,8 +100,7 @@ class Routes:
             self._remembered[raw] = found
         if isinstance(found, Refusal):
             raise found
-        scope, rest, path, listing = found
-        return Route(scope, rest + mark + query, path, listing)
+        return evolve(found, rest=found.rest + mark + query) if mark else found
 
     def is_proxied(self, method: bytes, target: bytes) -> bool:
         """Say whether a backend answers this; with ``False`` it is a page of ours, or nothing."""
@@ -121,7 +118,7 @@ class Routes:
             return NotSupported(UNMANAGED[route.path])
         return None
 
-    def _find(self, raw: bytes) -> tuple[Scope, bytes, str, Listing | None]:
+    def _find(self, raw: bytes) -> Route:
         target = read_target(raw)
         if target is None:
             raise BadRequest("Malformed request")
@@ -134,7 +131,7 @@ class Routes:
         if scope is None:
             raise self._unknown(name, target)
         rest = "/" + (segments[3] if len(segments) > 3 else "")
-        return scope, target.rest(f"{ROOT}/{name}"), rest, self._listing(prefix, rest)
+        return Route(scope, target.rest(f"{ROOT}/{name}"), rest, self._listing(prefix, rest))
 
     def _unknown(self, name: str, target: Target) -> Refusal:
         if name in self.disabled:

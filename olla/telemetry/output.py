@@ -67,7 +67,8 @@ class Telemetry:
         self.violations = Violations(clock)
         self.lag = Lag(self._reactor)
         self.cpu = CpuMeter(time.process_time, self._reactor)
-        self.garbage = GarbageWatch(gc.callbacks, time.perf_counter, self.wall)
+        hooks: Any = gc.callbacks  # typeshed and we disagree on how exactly a hook is typed
+        self.garbage = GarbageWatch(hooks, time.perf_counter, self.wall)
         self._listen(Journal(clock))
 
     @property

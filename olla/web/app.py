@@ -72,9 +72,7 @@ class App:
         app.route("/olla/models", methods=READ, endpoint="models")(self._models)
         app.route("/olla/models/", methods=READ, endpoint="models/")(self._models)
         app.route("/olla/models/<path:id>", methods=READ, endpoint="model")(self._model)
-        app.route("/olla/<prefix>", endpoint="bare prefix")(self._under_olla)
-        app.route("/olla/<prefix>/", endpoint="prefix")(self._under_olla)
-        app.route("/olla/<prefix>/<path:rest>", endpoint="rest")(self._under_olla)
+        app.route("/olla/<prefix>", endpoint="prefix")(self._under_olla)
         app.handle_errors(WrongMethod)(self._wrong_method)
         app.handle_errors(NotFound)(self._not_found)
         app.handle_errors(Exception)(self._failed)
@@ -89,7 +87,7 @@ class App:
     def _model(self, stock: FrontRequest, id: str) -> None:
         self._show(stock, PROXY, lambda query: self.pages.model(id, query))
 
-    def _under_olla(self, stock: FrontRequest, prefix: str, rest: str = "") -> Deferred[None] | None:
+    def _under_olla(self, stock: FrontRequest, prefix: str) -> Deferred[None] | None:
         exchange = _exchange(stock)
         request = exchange.request
         if prefix == "models":
@@ -242,7 +240,10 @@ class _Front(Resource):
         elif target is None:
             app._refuse(stock, BadRequest("Malformed request"))
         else:
-            stock.postpath = [quote(part, safe="").encode() for part in path[1:].split("/")]
+            parts = path[1:].split("/")
+            if parts[0] == "olla" and len(parts) > 2 and parts[1] != "models":
+                del parts[2:]  # what follows the prefix is the backend's, and dear to match
+            stock.postpath = [quote(part, safe="").encode() for part in parts]
             self._klein.render(stock)
         return NOT_DONE_YET
 

@@ -1,0 +1,201 @@
+"""The real ``twistd -n olla``: it starts, refuses what is wrong, drains, and survives signals."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from threading import Thread
+from typing import Any
+
+from twisted.trial.unittest import TestCase
+
+from tests.process.program import PATIENCE, Program, environment, free_port
+
+CHAT = {"model": "demo-llama", "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}
+ENGINES = ("sherpa", "olla")
+
+
+class ProgramCase(TestCase):
+    """Starts programs, and leaves none behind."""
+
+    timeout = 120
+
+    def run_program(self, *arguments: str, **more: Any) -> Program:
+        """Start one."""
+        program = Program(*arguments, **more)
+        self.addCleanup(program.stop)
+        return program
+
+    def refused(self, *arguments: str, **more: Any) -> tuple[int, str, str]:
+        """Start one that ends by itself."""
+        return self.run_program(*arguments, **more).end()
+
+
+class Demo(ProgramCase):
+    """``--demo``."""
+
+    def test_demo_streams_words(self) -> None:
+        """Without any inference server, ``--demo`` says what to type, and that streams words (issue: --demo)."""
+        for engine in ENGINES:
+            program = self.run_program("--demo", config={"proxy": {"engine": engine}}).wait()
+            response = program.ask("POST", "/olla/openai/v1/chat/completions", CHAT)
+            first = response.readline()
+            self.assertTrue(first.startswith(b"data: "), first)
+            self.assertTrue(response.read().endswith(b"data: [DONE]\n\n"))
+            self.assertIn(response.getheader("X-Olla-Endpoint"), ("demo-ollama", "demo-openai"))
+            program.signal(signal.SIGTERM)
+            status, out, _ = program.end()
+            self.assertEqual(status, 0)
+            self.assertIn(f"curl -N http://localhost:{program.port}/olla/openai/v1/chat/completions", out)
+
+
+class Start(ProgramCase):
+    """From the command line to the first answer, or to the first fault."""
+
+    def test_starts_at_once_with_dead_endpoints(self) -> None:
+        """Four dead endpoints do not hold back the start (issue: 1.5 s; here only that it serves), nor do pages fail (B3, C78)."""
+        dead = [{"name": f"dead{n}", "url": f"http://127.0.0.1:{free_port()}", "type": "vllm"} for n in range(4)]
+        program = self.run_program(config={"discovery": {"static": {"endpoints": dead}}}).wait()
+        self.assertEqual(program.get("/internal/health"), (200, b'{"status":"healthy"}'))
+        status = json.loads(program.get("/internal/status")[1])
+        self.assertEqual(status["system"]["endpoints_up"], "0/4")
+
+    def test_port_in_use(self) -> None:
+        """A taken port ends the process with one line that names it, and status 1 (B4, K50, R63)."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            status, out, err = self.refused(config={}, port=port)
+        self.assertEqual(status, 1)
+        self.assertIn(f"failed to bind 127.0.0.1:{port}", err)
+        self.assertNotIn("Traceback", out + err)
+
+    def test_faulty_configuration(self) -> None:
+        """All faults come at once, each with its path, status 1, no traceback and no secret (K50, K59, K60, R63)."""
+        config = {
+            "server": {"port": "x", "read_timeout": 30},
+            "proxy": {"load_balancer": "nonsense"},
+            "discovery": {"static": {"endpoints": [{"name": "a", "url": "http://u:hunter2@h:1", "type": "ollama"}]}},
+        }
+        status, out, err = self.refused(config=json.dumps(config))
+        self.assertEqual(status, 1)
+        for path in ("server.port", "server.read_timeout", "proxy.load_balancer", "discovery.static.endpoints"):
+            self.assertIn(path, err)
+        self.assertNotIn("hunter2", out + err)
+        self.assertNotIn("Traceback", out + err)
+
+    def test_malformed_yaml(self) -> None:
+        """A file that is not YAML is one line with the file's name (K7, R63)."""
+        status, out, err = self.refused(config="server: {port: [")
+        self.assertEqual((status, len(err.strip().splitlines())), (1, 1))
+        self.assertIn("olla.yaml", err)
+
+    def test_missing_file(self) -> None:
+        """A file that is named and not there is fatal, and named (K6)."""
+        status, _, err = self.refused("-c", "missing.yaml")
+        self.assertEqual(status, 1)
+        self.assertIn("missing.yaml", err)
+
+    def test_unknown_switch(self) -> None:
+        """An unknown switch shows the usage, and status 2 (K60)."""
+        status, _, err = self.refused("--nonsense")
+        self.assertEqual(status, 2)
+        self.assertIn("--config", err)
+
+    def test_version_and_validation(self) -> None:
+        """``--version`` prints and ends; ``--validate-config`` reports, with its verdict as status (K48, K83)."""
+        status, out, _ = self.refused("--version")
+        self.assertEqual((status, out), (0, "olla 0.1.0\n"))
+        status, out, _ = self.refused("--validate-config", config={})
+        self.assertEqual(status, 0, out)
+        self.assertIn("PASS", out)
+        status, out, _ = self.refused("--validate-config", config={"proxy": {"engine": "warp"}})
+        self.assertEqual(status, 1)
+        self.assertIn("proxy.engine", out)
+
+    def test_strangers_plugins(self) -> None:
+        """A selector and a limiter from a package of somebody else's are found under their names (B142)."""
+        program = self.run_program(
+            "--demo",
+            config={
+                "proxy": {"load_balancer": "always-last"},
+                "server": {"rate_limits": {"limiters": ["only-three"]}},
+            },
+            PYTHONPATH=f"{STRANGER}:{environment()['PYTHONPATH']}",
+        ).wait()
+        body = {**CHAT, "stream": False}
+        asked = [program.ask("POST", "/olla/proxy/v1/chat/completions", body) for _ in range(4)]
+        self.assertEqual([response.status for response in asked], [200, 200, 200, 429])
+        self.assertEqual({r.getheader("X-Olla-Endpoint") for r in asked[:3]}, {"demo-openai"})
+
+
+class Stopping(ProgramCase):
+    """Signals."""
+
+    def stream(self, program: Program) -> http.client.HTTPResponse:
+        """Begin a stream, and read its first line."""
+        response = program.ask("POST", "/olla/openai/v1/chat/completions", CHAT)
+        self.assertTrue(response.readline().startswith(b"data: "))
+        return response
+
+    def test_drains(self) -> None:
+        """SIGTERM lets a running stream finish, takes no new connection, and ends with status 0 (B131, R64)."""
+        for engine in ENGINES:
+            program = self.run_program("--demo", config={"proxy": {"engine": engine}}).wait()
+            response = self.stream(program)
+            program.signal(signal.SIGTERM)
+            rest: list[bytes] = []
+            reader = Thread(target=lambda: rest.append(response.read()))
+            reader.start()
+            time.sleep(0.3)
+            self.assertRaises(OSError, program.ask, "GET", "/internal/health")
+            reader.join(PATIENCE)
+            self.assertTrue(rest[0].endswith(b"data: [DONE]\n\n"))
+            self.assertEqual(program.end()[0], 0)
+
+    def test_cuts_what_is_too_slow(self) -> None:
+        """A stream that does not finish within ``shutdown_timeout`` is cut, and the client can see it (B132, R64)."""
+        for engine in ENGINES:
+            config = {"proxy": {"engine": engine}, "server": {"shutdown_timeout": "300ms"}}
+            program = self.run_program("--demo", config=config).wait()
+            response = self.stream(program)
+            program.signal(signal.SIGTERM)
+            self.assertRaises((http.client.IncompleteRead, ConnectionError), response.read)
+            self.assertEqual(program.end()[0], 0)
+
+    def test_hang_up_reloads(self) -> None:
+        """SIGHUP ends nothing, and a changed alias applies after it (K61, R65)."""
+        engine = subprocess.Popen(
+            [sys.executable, "-m", "olla.demo", "--dialect", "openai", "--pace", "0.01"],
+            env=environment(),
+            stdout=subprocess.PIPE,
+        )
+        self.addCleanup(engine.communicate)
+        self.addCleanup(engine.kill)
+        assert engine.stdout is not None
+        port = int(engine.stdout.readline())
+        config: dict[str, Any] = {
+            "discovery": {
+                "static": {"endpoints": [{"name": "e", "url": f"http://127.0.0.1:{port}", "type": "openai"}]}
+            }
+        }
+        program = self.run_program(config=config).wait()
+        body = {**CHAT, "stream": False, "model": "fast"}
+        self.assertEqual(program.ask("POST", "/olla/openai/v1/chat/completions", body).status, 404)
+        config["model_aliases"] = {"fast": ["demo-llama"]}
+        (program.folder / "olla.yaml").write_text(json.dumps(program._complete(config)))
+        program.signal(signal.SIGHUP)
+        until = time.monotonic() + PATIENCE
+        status = 404
+        while status == 404 and time.monotonic() < until:
+            status = program.ask("POST", "/olla/openai/v1/chat/completions", body).status
+        self.assertEqual(status, 200)
+
+
+STRANGER = __file__.rpartition("/")[0] + "/stranger"
