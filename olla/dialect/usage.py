@@ -32,12 +32,11 @@ TAIL = 65536
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
 PART = re.compile(
-    rb'(?<!\\)"(model|(?:finish|done|stop)_reason|(?:prompt_)?eval_count|(?:total|load|prompt_eval|eval)_duration'
+    rb'"(model|(?:finish|done|stop)_reason|(?:prompt_)?eval_count|(?:total|load|prompt_eval|eval)_duration'
     rb'|usage|timings|metrics|stats)"\s*:\s*'
-    rb'("(?:[^"\\]|\\.){0,256}"|-?[0-9.eE+-]{1,32}|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})'
+    rb'("(?:[^"\\]|\\.){0,256}"|-?[0-9.eE+-]{1,32}|\{[^{}]{0,1000}(?:\{[^{}]{0,1000}\}[^{}]{0,1000}){0,9}\})'
 )
-"""What can be picked out of a document without its beginning.  A quote inside of text follows a backslash."""
-
+"""What can be picked out of a document without its beginning.  Inside of text its quotes would be escaped."""
 
 decode = msgspec.json.Decoder(Reply).decode
 

@@ -193,6 +193,13 @@ class RequestTests(SynchronousTestCase):
             [[b"2.2.2.2"], [b"9.9.9.9"], [b"http"], [b"me"]],
         )
 
+    def test_named_by_a_trusted_peer(self) -> None:
+        """What ``Connection`` names is not believed of a trusted peer either (R14)."""
+        seen = self.seen(
+            [(b"X-Forwarded-For", b"1.1.1.1"), (b"Connection", b"x-forwarded-for")], trusted=True
+        )
+        self.assertEqual(seen[b"x-forwarded-for"], [b"2.2.2.2"])
+
     def test_identity_and_model(self) -> None:
         """The id and the model sent stand there once, whatever the client claimed (C17)."""
         seen = self.seen([(b"X-Request-ID", b"bad id"), (b"X-Model", b"x")], model="Llama3")

@@ -42,6 +42,7 @@ class ModelTests(SynchronousTestCase):
         first = {"messages": [{"model": "m"}, {"model": "n"}]}
         self.assertEqual(asked({"Model": "b", "model": "a", **first}).model, "a")
         self.assertEqual(asked({"MODEL": "b", **first}).model, "b")
+        self.assertEqual(asked({"MODEL": "b", "Model": "c"}).model, "c")
         self.assertEqual(asked(first).model, "m")
         self.assertEqual(asked({"model": 5, "messages": [{"model": "m"}]}).model, "m")
 

@@ -170,7 +170,7 @@ class LenienceTests(SynchronousTestCase):
 
     def test_unusable_fields(self) -> None:
         """A field of the wrong type is dropped, and the entry stays (profiles.md §4)."""
-        junks: tuple[Any, ...] = ("x", [], {}, None, True, -1, 1e300)
+        junks: tuple[Any, ...] = ("x", [], {}, None, True, -1, 1e300, "inf", "nan")
         for junk in junks:
             entry = {"id": "m", "created": junk, "max_model_len": junk, "parent": [junk], "owned_by": {}}
             (model,) = listed("openai", entry)

@@ -83,6 +83,20 @@ class ScanTests(SynchronousTestCase):
         self.assertEqual(self.found(b'{"model":"a"}{"model":"b"}'), [("model", b'"a"')])
         self.assertEqual(self.found(b'{"a":[]}]{{"model":"b"}'), [])
 
+    def test_across_strides(self) -> None:
+        """A text longer than what is looked at in one go hides its brackets as any other does."""
+        for size in (65530, 65536, 70000, 200000):
+            data = b'{"x":"' + b"}" * size + b'","y":{"model":"a"},"model":"b"}'
+            self.assertEqual(self.found(data), [("model", b'"b"')])
+
+    def test_end_of_a_text(self) -> None:
+        """What only looks like a key because a text ends before it is none."""
+        self.assertEqual(self.found(b'{"a":"b"model":"x"}'), [])
+
+    def test_unfinished(self) -> None:
+        """A text whose end has not come is no string."""
+        self.assertEqual(list(members(b'{"model":"a', MODEL)), [("model", 9, 9)])
+
     def test_no_object(self) -> None:
         """An array, a bare string and a byte-order mark hold no members."""
         for data in (b'["model":"a"]', b'"model":"a"', b'\xef\xbb\xbf{"model":"a"}', b"", b"   "):

@@ -140,7 +140,7 @@ class StreamTests(SynchronousTestCase):
         )
 
     def test_anthropic_start(self) -> None:
-        """On the Anthropic surface the first event is kept as well, for what the prompt cost (behaviour.md §18)."""
+        """On the Anthropic surface the first event is kept as well, for the cost of the prompt (B115)."""
         start = {
             "type": "message_start",
             "message": {"model": "claude", "usage": {"input_tokens": 9, "output_tokens": 1}},
