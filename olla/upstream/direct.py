@@ -3,7 +3,7 @@ The upstream of engine ``olla``: our own pooled connections (:mod:`olla.wire.con
 
 One :class:`_Attempt` for each request gets it onto a connection and keeps its deadlines; a
 :class:`~olla.upstream.relay.DirectReply` takes over from it once the head is here.  A request on a kept connection
-that closes without a byte of an answer is sent once more, on a new one: the backend had closed it while it was idle.
+that closes without a byte of an answer is sent once more, on a new one: the backend had closed it while idle.
 """
 
 from __future__ import annotations
