@@ -25,7 +25,7 @@ from olla.proxy.cors import Cors
 from olla.proxy.forward import RetryRules
 from olla.upstream.discovery import DiscoveryRules
 from olla.upstream.limits import Patience
-from olla.web.site import Sizes
+from olla.wire.sizes import Sizes
 
 
 def with_endpoints(config: Config, endpoints: Sequence[DemoEndpoint]) -> Config:

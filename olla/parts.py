@@ -32,10 +32,11 @@ from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
 from olla.errors import Refusal
 from olla.events import SizeRefused
+from olla.interfaces import IExchange
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
 from olla.pages import make_pages
-from olla.pending import Pending
+from olla.pending import Pending, Task
 from olla.plugged import limiter_factories, selector_factories
 from olla.proxy.adapt import Adapter
 from olla.proxy.admission import Admission
@@ -200,6 +201,13 @@ class Parts:
         return Narrowing(strategy, self._supports, self.catalog.capable)
 
     # Answering -------------------------------------------------------------------------------------------------
+
+    def begin(self, exchange: IExchange) -> Task:
+        """Start the journey of a request that came on our own channel."""
+        self.admission.identify(exchange.request)
+        task = Task(self.forwarder.forward(exchange), lambda error: self._crashed(exchange.request.id))
+        task.start()
+        return task
 
     def refuse_unread(self, refusal: Refusal, request: Request) -> bytes:
         """Make the whole answer to a request that is refused before it has been read."""

@@ -16,6 +16,7 @@ from olla import assembly
 from olla.config import Config, ConfigError, Loaded, Remark
 from olla.parts import Parts
 from olla.web.site import FrontSite
+from olla.wire.channel import ChannelFactory
 
 SWEEP = 0.2
 
@@ -58,7 +59,8 @@ class ProxyService(MultiService):
 
     :ivar listens: whether it opens the configured port.
     :ivar resource: what answers clients.
-    :ivar site: makes the connections of clients on Twisted's server.
+    :ivar site: has the connections of clients on Twisted's server.
+    :ivar fronts: what keeps connections of clients; the first one is asked to make them.
     :ivar ports: what it listens on.
     """
 
@@ -84,7 +86,13 @@ class ProxyService(MultiService):
         self._hurry: Deferred[None] = Deferred()
         self.parts = parts = Parts(config, reactor, outputs)
         self.resource = parts.app.resource()
-        self.site = FrontSite(self.resource, assembly.sizes(config), parts.clock, parts.refuse_unread)
+        sizes = assembly.sizes(config)
+        self.site = FrontSite(self.resource, sizes, parts.clock, parts.refuse_unread)
+        self.fronts: list[FrontSite | ChannelFactory] = [self.site]
+        if config.proxy.engine == "olla":
+            takes = parts.routes.is_proxied
+            own = ChannelFactory(self.site, sizes, parts.clock, takes, parts.begin, parts.refuse_unread)
+            self.fronts.insert(0, own)
         self._sweeps = [
             self._every(SWEEP, self._sweep),
             self._every(config.server.rate_limits.cleanup_interval or 3600.0, self._sweep_slowly),
@@ -142,24 +150,27 @@ class ProxyService(MultiService):
         server = self._config.server
         if server.listen:
             for text in server.listen:
-                listening = serverFromString(self._reactor, text).listen(self.site)
+                listening = serverFromString(self._reactor, text).listen(self.fronts[0])
                 listening.addCallbacks(
                     self.ports.append,
                     lambda failure, text=text: self._log.failure("listening on {t}", failure, t=text),
                 )
             return
         for interface in _interfaces(server.host):
-            self.ports.append(self._reactor.listenTCP(server.port, self.site, backlog=4096, interface=interface))
+            front = self.fronts[0]
+            self.ports.append(self._reactor.listenTCP(server.port, front, backlog=4096, interface=interface))
 
     async def _stop(self) -> None:
-        self._log.info("Stopping: no new connections", busy=self.site.busy)
+        self._log.info("Stopping: no new connections", busy=self._busy())
         self.parts.admission.draining = True
         await gatherResults([_done(port.stopListening()) for port in self.ports])
-        self.site.drain()
+        for front in self.fronts:
+            front.drain()
         await self._drained(self._config.server.shutdown_timeout)
-        if self.site.busy:
-            self._log.warn("Cutting what has not finished in time", busy=self.site.busy)
-            self.site.abort()
+        if self._busy():
+            self._log.warn("Cutting what has not finished in time", busy=self._busy())
+            for front in self.fronts:
+                front.abort()
             await deferLater(self._reactor, 0.05)
         for loop, _ in self._sweeps:
             if loop.running:
@@ -169,8 +180,12 @@ class ProxyService(MultiService):
     async def _drained(self, budget: float) -> None:
         """Wait until nothing runs any more, at most ``budget`` seconds."""
         until = self.parts.clock() + budget
-        while self.site.busy and self.parts.clock() < until and not self._hurry.called:
+        while self._busy() and self.parts.clock() < until and not self._hurry.called:
             await deferLater(self._reactor, 0.02)
+
+    def _busy(self) -> int:
+        """Count the connections on which something runs."""
+        return sum(front.busy for front in self.fronts)
 
     def _every(self, seconds: float, function: Callable[[], None]) -> tuple[LoopingCall, float]:
         loop = LoopingCall(function)
@@ -181,7 +196,8 @@ class ProxyService(MultiService):
         now = self.parts.clock()
         self.parts.upstream.sweep(now)
         self.parts.fleet.sweep(now)
-        self.site.sweep(now)
+        for front in self.fronts:
+            front.sweep(now)
 
     def _sweep_slowly(self) -> None:
         self.parts.sweep_slowly()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
 from twisted.python.failure import Failure
@@ -24,32 +24,13 @@ from olla.domain.message import EMPTY, Body, Fields, Head, Request
 from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge
 from olla.interfaces import IExchange, IPaced
 from olla.limits.address import unmapped
+from olla.wire.channel import Stalled
+from olla.wire.sizes import Sizes
 
 IN_MEMORY = 1 << 20
 NO_BODY = frozenset({204, 304})
 MAX_FIELDS = 1000
 LINGER = 2.0
-
-
-@frozen
-class Sizes:
-    """
-    What a client may send, and how long it may take; ``0`` for no limit.
-
-    :ivar head: bytes of request line and fields.
-    :ivar body: bytes of a body.
-    :ivar head_seconds: from the connection, or the end of the answer before, to the end of the head.
-    :ivar body_seconds: from there to the end of the body.
-    :ivar idle_seconds: a connection may stay open between two requests.
-    :ivar answer_seconds: the whole answer may take.
-    """
-
-    head: int = 1 << 20
-    body: int = 100 << 20
-    head_seconds: float = 10.0
-    body_seconds: float = 30.0
-    idle_seconds: float = 30.0
-    answer_seconds: float = 0.0
 
 
 class FrontRequest(StockRequest):
@@ -263,7 +244,7 @@ class FrontChannel(HTTPChannel):
         if self._deadline and now >= self._deadline:
             self._deadline = 0.0
             if self._phase == "body" and not self.refused:
-                self.refuse(_Stalled("The request's body did not come in time"), None)
+                self.refuse(Stalled("The request's body did not come in time"), None)
             else:
                 self.transport.abortConnection()
 
@@ -275,14 +256,6 @@ class FrontChannel(HTTPChannel):
     def _set_deadline(self, phase: str, seconds: float) -> None:
         self._phase = phase
         self._deadline = self.site.clock() + seconds if seconds else 0.0
-
-
-@frozen
-class _Stalled(BadRequest):
-    """A body has stopped coming."""
-
-    status = 408
-    code = "REQUEST_TIMEOUT"
 
 
 class FrontSite(Site):
