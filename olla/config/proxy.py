@@ -50,8 +50,8 @@ class Retry:
 class Pool:
     """Idle connections to backends.  ``idle_timeout`` is seconds; 0 in a number is no limit."""
 
-    max_idle: int = key(INTEGER, 100, NOT_NEGATIVE)
-    max_idle_per_host: int = key(INTEGER, 25, NOT_NEGATIVE)
+    max_idle: int = key(INTEGER, 4096, NOT_NEGATIVE)
+    max_idle_per_host: int = key(INTEGER, 1024, NOT_NEGATIVE)
     max_per_host: int = key(INTEGER, 0, NOT_NEGATIVE)
     idle_timeout: float = key(DURATION, 90.0, NOT_NEGATIVE)
 
