@@ -31,7 +31,7 @@ from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
 from olla.errors import Refusal
-from olla.events import SizeRefused
+from olla.events import HealthChanged, ModelsListed, SizeRefused
 from olla.interfaces import IExchange
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
@@ -42,7 +42,7 @@ from olla.proxy.adapt import Adapter
 from olla.proxy.admission import Admission
 from olla.proxy.answers import REASONS, Answers
 from olla.proxy.forward import Forwarder
-from olla.proxy.narrowing import Narrower, Readiness
+from olla.proxy.narrowing import Narrower, Plans, Readiness
 from olla.proxy.routes import Routes
 from olla.proxy.story import Story
 from olla.telemetry.bus import Bus
@@ -112,10 +112,11 @@ class Parts:
         self.answers = Answers(__version__, assembly.cors(config), self.adapter, self.clock)
         self.routes = Routes(self.profiles)
         self.narrowing = self._make_narrowing()
+        self.plans = self._make_plans()
         self.forwarder = Forwarder(
             self.admission,
             self.routes,
-            Narrower(self.readiness, self._plan, self._refresh).narrow,
+            Narrower(self.readiness, self.plans.plan, self._refresh).narrow,
             self.fleet,
             self.adapter,
             self.upstream,
@@ -149,6 +150,12 @@ class Parts:
         factories, settings = limiter_factories(), assembly.limiter_settings(self.config)
         named = self.config.server.rate_limits.limiters
         return Gate([(name, factories[name].make(settings)) for name in named], self._limiter_failed)
+
+    def _make_plans(self) -> Plans:
+        plans = Plans(self._plan, lambda: self.catalog.version)
+        self.bus.listen(HealthChanged, plans.forget)
+        self.bus.listen(ModelsListed, plans.forget)
+        return plans
 
     def _make_upstream(self) -> AgentUpstream | DirectUpstream:
         """Make the way to the backends: this is all in which the engines differ there."""
@@ -312,6 +319,7 @@ class Parts:
     def _detected(self, member: Member, profile: str) -> None:
         self.fleet.detected(member, profile)
         self.adapter.detected(member)
+        self.plans.forget()
         self._log.info("Endpoint type detected", endpoint=member.name, type=profile)
 
     def endpoint_views(self) -> Mapping[str, EndpointView]:
@@ -352,6 +360,7 @@ class Parts:
             self.checkers.append(checker)
             checker.setServiceParent(parent)
         self.catalog.rename(Aliases(config.model_aliases))
+        self.plans.forget()
         self.gate = self._make_gate()
         self.telemetry.show_from(config.logging.level)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -106,6 +107,12 @@ class _Process(MultiService):
         if self.observer is not None and hasattr(parent, "setComponent"):
             parent.setComponent(ILogObserver, self.observer)
         super().setServiceParent(parent)
+
+    def startService(self) -> None:
+        """Start; what exists then stays, so that the collector need not look at it again and again."""
+        super().startService()
+        gc.collect()
+        gc.freeze()
 
     def stopService(self) -> Deferred[Any]:
         """Stop what was started last first, and wait for each: the engines behind outlive the proxy's streams."""

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+import msgspec
 
 VISION = "vision"
 TOOLS = "tools"
 EMBEDDINGS = "embeddings"
+NOTHING: frozenset[str] = frozenset()
 
 
-@frozen
-class Requirements:
+class Requirements(msgspec.Struct, frozen=True):
     """
-    Read from path and body once, then only looked at.
+    Read from path and body once, then only looked at; a msgspec structure, for one is made for each request.
 
     :ivar path: path at the backend, decoded, without the route's prefix and without the query.
     :ivar model: the model's name as the client spells it, trimmed; ``""`` when none is named.
     :ivar stream: whether the client asks for a stream.
     :ivar capabilities: out of ``vision``, ``tools``, ``embeddings``.
-    :ivar spans: where the model's name stands in the body: ``(start, stop)`` of the whole JSON string with its
-        quotes, or of the bare text in a form; more than one when the key is repeated.
-    :ivar quoted: whether the spans are JSON strings.
+    :ivar spans: where the model's name stands in a form: ``(start, stop)`` of the bare text; in JSON it is looked for
+        only when it has to be changed.
+    :ivar quoted: whether the body is JSON.
     :ivar session: the client's session, from ``X-Olla-Session-ID``; ``""`` without.
     """
 
     path: str
     model: str = ""
     stream: bool = False
-    capabilities: frozenset[str] = frozenset()
-    spans: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    capabilities: frozenset[str] = NOTHING
+    spans: tuple[tuple[int, int], ...] = ()
     quoted: bool = True
     session: str = ""

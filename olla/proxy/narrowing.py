@@ -9,7 +9,10 @@ from attrs import define, field
 from olla.balance.eligible import Plan
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Scope
+from olla.events import Event
 from olla.pending import Pending
+
+REMEMBERED = 4096
 
 
 @define(eq=False)
@@ -39,6 +42,42 @@ class Readiness:
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             one.fire(None)
+
+
+@define(eq=False)
+class Plans:
+    """
+    Makes plans, and remembers them until something changes that they depend on.
+
+    Nearly all requests ask for the few models that are loaded; finding out again who has them would cost each
+    as much as its parsing.
+
+    :ivar make: makes a plan with what is known now.
+    :ivar version: another number after each change of what is known of models.
+    """
+
+    make: Callable[[Scope, Requirements], Plan]
+    version: Callable[[], int]
+    _made: dict[tuple[str, str, str, frozenset[str]], Plan] = field(init=False, factory=dict)
+    _of: int = field(init=False, default=-1)
+
+    def plan(self, scope: Scope, wanted: Requirements) -> Plan:
+        """Find the endpoints for a request."""
+        version = self.version()
+        if version != self._of:
+            self._of = version
+            self._made.clear()
+        key = (scope.prefix, wanted.model, wanted.path, wanted.capabilities)
+        plan = self._made.get(key)
+        if plan is None:
+            plan = self.make(scope, wanted)
+            if plan.candidates and len(self._made) < REMEMBERED:
+                self._made[key] = plan
+        return plan
+
+    def forget(self, event: Event | None = None) -> None:
+        """Make all plans anew: an endpoint's state, kind or listing has changed, or the endpoints themselves."""
+        self._made.clear()
 
 
 @define(eq=False)
