@@ -165,6 +165,8 @@ class MemoryTransport:
 
 @define
 class _Connector:
+    host: str
+    port: int
     transport: MemoryTransport | None = None
 
     def disconnect(self) -> None:
@@ -172,6 +174,9 @@ class _Connector:
             self.transport.loseConnection()
 
     stopConnecting = disconnect
+
+    def getDestination(self) -> IPv4Address:
+        return IPv4Address("TCP", self.host, self.port)
 
 
 @define
@@ -225,7 +230,8 @@ class Network(Clock):
 
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
         factory.doStart()
-        connector = _Connector()
+        connector = _Connector(host, port)
+        factory.startedConnecting(connector)
         if port in self.unanswered:
             return connector
         if port not in self.listeners:
