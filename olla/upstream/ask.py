@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import treq
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 from OpenSSL import SSL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
 from twisted.web._newclient import ParseError, RequestTransmissionFailed
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed, ResponseNeverReceived
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseDone, ResponseFailed, ResponseNeverReceived
+from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -28,6 +37,7 @@ UNANSWERED = (
     DNSLookupError,
     TimeoutError,
     CancelledError,
+    ConnectingCancelledError,
     ResponseFailed,
     ResponseNeverReceived,
     RequestTransmissionFailed,
@@ -111,11 +121,14 @@ class Asker:
         :param limit: bytes of the body to read; what follows is thrown away.
         :param seconds: for all of it.
         :raise Unanswered: when no complete answer came in time.
+        :raise CancelledError: when whoever asked has given up.
         """
         asking = Deferred.fromCoroutine(self._follow(endpoint, url, purpose, limit))
         try:
-            return await asking.addTimeout(seconds, self.reactor)
+            return await asking.addTimeout(seconds, self.reactor, _too_late)
         except UNANSWERED as error:
+            if _given_up(error):
+                raise CancelledError from error
             raise Unanswered(_why(error, endpoint)) from error
 
     def forget(self, endpoint: Endpoint) -> None:
@@ -124,15 +137,14 @@ class Asker:
 
     async def _follow(self, endpoint: Endpoint, url: str, purpose: str, limit: int) -> Answer:
         """Follow redirects, but never to another host: the credential goes along."""
-        for _ in range(REDIRECTS + 1):
+        for left in reversed(range(REDIRECTS + 1)):
             response = await self._get(endpoint, url, purpose)
+            body, whole = await _read(response, limit)
             location = (response.headers.getRawHeaders("location") or [""])[0]
             there = urljoin(url, location)
-            if not (300 <= response.code < 400 and location and _same_host(url, there)):
+            if not (left and 300 <= response.code < 400 and location and _same_host(url, there)):
                 break
-            await _read(response, limit)
             url = there
-        body, whole = await _read(response, limit)
         return Answer(
             response.code,
             body,
@@ -168,27 +180,51 @@ class Asker:
         return client
 
 
-class _Enough(Exception):
-    """As much of a body has come as anybody wants."""
+@define(eq=False)
+class _Reading(Protocol):
+    """
+    Reads at most ``limit`` bytes of a body.
+
+    :ivar done: fires with the bytes, and whether that was all; cancelling it hangs up.
+    """
+
+    limit: int
+    done: Deferred[tuple[bytes, bool]] = field(
+        init=False, default=Factory(lambda self: Deferred(self._hang_up), takes_self=True)
+    )
+    _body: bytearray = field(init=False, factory=bytearray)
+    _over: bool = field(init=False, default=False)
+
+    def dataReceived(self, data: bytes) -> None:
+        """A piece has come."""
+        if self._over:
+            return
+        self._body += data
+        if len(self._body) > self.limit:
+            self._hang_up()
+            self.done.callback((bytes(self._body[: self.limit]), False))
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  Twisted's signature
+        """The body is over, whole or not."""
+        if self._over:
+            return
+        self._over = True
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.done.callback((bytes(self._body), True))
+        else:
+            self.done.errback(reason)
+
+    def _hang_up(self, _: object = None) -> None:
+        self._over = True
+        transport: Any = self.transport
+        transport.loseConnection()
 
 
-async def _read(response: Any, limit: int) -> tuple[bytes, bool]:
+def _read(response: Any, limit: int) -> Deferred[tuple[bytes, bool]]:
     """Read at most ``limit`` bytes of a body, and say whether that was all."""
-    pieces: list[bytes] = []
-    size = 0
-
-    def more(data: bytes) -> None:
-        nonlocal size
-        pieces.append(data)
-        size += len(data)
-        if size > limit:
-            raise _Enough
-
-    try:
-        await treq.collect(response, more)
-    except _Enough:
-        return b"".join(pieces)[:limit], False
-    return b"".join(pieces), True
+    reading = _Reading(limit)
+    response.deliverBody(reading)
+    return reading.done
 
 
 def _same_host(url: str, other: str) -> bool:
@@ -196,9 +232,21 @@ def _same_host(url: str, other: str) -> bool:
     return (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
 
 
+def _too_late(result: Any, seconds: float) -> Any:
+    if isinstance(result, Failure):
+        raise Unanswered("no answer in time")
+    return result
+
+
+def _given_up(error: BaseException) -> bool:
+    """Say whether somebody cancelled: Twisted wraps that differently at each point of a request."""
+    cancelled = (CancelledError, ConnectingCancelledError)
+    return isinstance(error, cancelled) or any(one.check(*cancelled) for one in getattr(error, "reasons", ()))
+
+
 def _why(error: BaseException, endpoint: Endpoint) -> str:
     """Say in a few words why nobody answered."""
-    if isinstance(error, (TimeoutError, CancelledError)):
+    if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
         inner = error.reasons[0].value

@@ -104,6 +104,12 @@ def tls_text(reason: BaseException) -> str:
     return "the certificate is for another name" if name == "VerificationError" else "handshake failed"
 
 
+def _too_late(result: Any, seconds: float) -> Any:
+    if isinstance(result, Failure):  # cancelling looks different at each point of connecting
+        raise TimeoutError
+    return result
+
+
 @implementer(IHandshakeListener)
 class _Handshaking(ProtocolWrapper):
     """Tells when the handshake is done, and passes everything else through."""
@@ -165,14 +171,14 @@ class Dialler:
             factory = TLSMemoryBIOFactory(self._tls, True, _HandshakeFactory(factory))
         connecting = self._tcp.connect(factory)
         if self._limit is not None:
-            connecting.addTimeout(self._limit, self._reactor)
+            connecting.addTimeout(self._limit, self._reactor, _too_late)
         return connecting if self._tls is None else connecting.addCallback(self._shaken)
 
     def _shaken(self, tls: Any) -> Deferred[Any]:
         wrapper = tls.wrappedProtocol
         done: Deferred[None] = wrapper.done
         if self._handshake:
-            done.addTimeout(self._handshake, self._reactor)
+            done.addTimeout(self._handshake, self._reactor, _too_late)
 
         def hang_up(reason: Failure) -> Failure:
             tls.transport.abortConnection()
