@@ -56,6 +56,7 @@ from olla.upstream.discovery import Discovery
 from olla.upstream.health import HealthChecker
 from olla.web.app import App
 from olla.wire.compose import reply_head
+from olla.wire.transport import at_once
 
 FIRST_LOOK = 2.0
 REFRESH_AGAIN = 5.0
@@ -67,6 +68,7 @@ class Parts:
     All parts of one proxy.
 
     :ivar clock: seconds, never going back.
+    :ivar network: the reactor as what listens and connects: on engine ``olla`` its connections send at once.
     :ivar checkers: one for each endpoint.
     :ivar discoveries: reads listings; empty when the configuration switches that off.
     """
@@ -75,6 +77,7 @@ class Parts:
 
     def __init__(self, config: Config, reactor: Any, outputs: Sequence[Callable[[bytes], object]]) -> None:
         self._reactor = reactor
+        self.network = at_once(reactor, self._log) if config.proxy.engine == "olla" else reactor
         self.config = config
         self.clock: Callable[[], float] = reactor.seconds
         self.bus = Bus()
@@ -170,7 +173,7 @@ class Parts:
                 self._crashed_upstream,
             )
         return DirectUpstream(
-            lambda endpoint: Dialler(self._reactor, endpoint, patience.connect, patience.handshake),
+            lambda endpoint: Dialler(self.network, endpoint, patience.connect, patience.handshake),
             self.clock,
             patience,
             pool.max_idle,

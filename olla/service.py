@@ -158,7 +158,7 @@ class ProxyService(MultiService):
             return
         for interface in _interfaces(server.host):
             front = self.fronts[0]
-            self.ports.append(self._reactor.listenTCP(server.port, front, backlog=4096, interface=interface))
+            self.ports.append(self.parts.network.listenTCP(server.port, front, backlog=4096, interface=interface))
 
     async def _stop(self) -> None:
         self._log.info("Stopping: no new connections", busy=self._busy())
