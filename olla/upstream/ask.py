@@ -71,7 +71,7 @@ class Answer:
     :ivar body: at most as many bytes as were asked for.
     :ivar whole: whether that is all of it.
     :ivar retry_after: the field's text; ``""`` without.
-    :ivar fields: lower-case names and first values.
+    :ivar server: what it calls itself; ``""`` when it does not say.
     """
 
     status: int
@@ -140,18 +140,12 @@ class Asker:
         for left in reversed(range(REDIRECTS + 1)):
             response = await self._get(endpoint, url, purpose)
             body, whole = await _read(response, limit)
-            location = (response.headers.getRawHeaders("location") or [""])[0]
+            location = _first(response, b"location")
             there = urljoin(url, location)
             if not (left and 300 <= response.code < 400 and location and _same_host(url, there)):
                 break
             url = there
-        return Answer(
-            response.code,
-            body,
-            whole,
-            (response.headers.getRawHeaders("retry-after") or [""])[0],
-            (response.headers.getRawHeaders("server") or [""])[0],
-        )
+        return Answer(response.code, body, whole, _first(response, b"retry-after"), _first(response, b"server"))
 
     def _get(self, endpoint: Endpoint, url: str, purpose: str) -> Deferred[Any]:
         accept = "application/json, text/plain, */*" if purpose == "HealthChecker" else "application/json"
@@ -225,6 +219,11 @@ def _read(response: Any, limit: int) -> Deferred[tuple[bytes, bool]]:
     reading = _Reading(limit)
     response.deliverBody(reading)
     return reading.done
+
+
+def _first(response: Any, name: bytes) -> str:
+    values: list[bytes] = response.headers.getRawHeaders(name, [b""])
+    return values[0].decode("latin-1")
 
 
 def _same_host(url: str, other: str) -> bool:

@@ -11,6 +11,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from olla.balance.fleet import Member
@@ -21,10 +22,6 @@ PURPOSE = "HealthChecker"
 BODY_LIMIT = 65536
 ATTEMPTS = 3
 FIRST_PAUSE = 0.1
-
-
-def _abandoned(failure: Failure) -> None:
-    failure.trap(CancelledError)
 
 
 @define(eq=False)
@@ -50,6 +47,7 @@ class HealthChecker(Service):
     _loop: LoopingCall = field(init=False)
     _checking: Deferred[Any] | None = field(init=False, default=None)
     _stopped: Deferred[Any] | None = field(init=False, default=None)
+    _log = Logger()
 
     def startService(self) -> None:
         """Look at once, then from time to time."""
@@ -70,11 +68,19 @@ class HealthChecker(Service):
 
     def _check_once(self) -> Deferred[None]:
         self._checking = self.turn.run(lambda: Deferred.fromCoroutine(self._check()))
-        return self._checking.addErrback(_abandoned)
+        return self._checking.addErrback(self._crashed)
+
+    def _crashed(self, failure: Failure) -> None:
+        """A look that was abandoned is nothing; a fault of ours must not end the looking."""
+        if not failure.check(CancelledError):
+            self._log.failure("A check could not be done", failure)
+            self._looked(self.member.endpoint.check_interval)
 
     async def _check(self) -> None:
         outcome = await self._look()
-        pause = self.report(self.member, outcome)
+        self._looked(self.report(self.member, outcome))
+
+    def _looked(self, pause: float) -> None:
         if self.running:
             self._loop.interval = self.jitter(pause)
             self._loop.starttime = self._clock.seconds()
@@ -111,7 +117,7 @@ class HealthChecker(Service):
     def _retry_after(self, answer: Answer) -> float | None:
         """Read ``Retry-After``: seconds, or a date in any of HTTP's forms."""
         text = answer.retry_after.strip()
-        if text.isdigit():
+        if text.isascii() and text.isdigit():
             return float(text)
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - self.wall())

@@ -59,6 +59,11 @@ class AskTests(AskCase):
         )
         self.assertQuiet()
 
+    def test_odd_fields(self) -> None:
+        """A field in some other encoding is no reason to take the endpoint for dead."""
+        self.server(9000, says(b"HTTP/1.1 200 OK\r\nServer: caf\xe9\r\nContent-Length: 0\r\n\r\n"))
+        self.assertEqual(self.answered(endpoint()).server, "café")
+
     def test_limit(self) -> None:
         """No more than the limit is read, a body just as long is whole, and one byte more is not (B96)."""
         for size, whole in ((4096, True), (4097, False)):
