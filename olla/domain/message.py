@@ -69,6 +69,10 @@ class Body:
                 at += len(data)
                 yield data
 
+    def spent(self) -> Body:
+        """Give what is left when nobody will read it again: its size."""
+        return Body((), self.size)
+
     def splice(self, start: int, stop: int, replacement: bytes) -> Body:
         """Make a body in which the bytes from ``start`` to before ``stop`` are ``replacement``."""
         parts = (*self._cut(0, start), replacement, *self._cut(stop, self.size))
@@ -124,6 +128,15 @@ class Request:
     id: str = ""
     id_given: bool = False
     _index: dict[bytes, bytes] | None = field(init=False, default=None, repr=False, eq=False)
+
+    def commit(self) -> None:
+        """
+        Let go of the body: an endpoint has answered, and nobody else will be asked.
+
+        A stream may be held for an hour, and thousands of them at once.
+        """
+        self.body = self.body.spent()
+        self._index = None
 
     def get(self, name: bytes) -> bytes | None:
         """

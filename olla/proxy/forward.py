@@ -239,6 +239,7 @@ class Forwarder:
         now = self.clock()
         story.status, story.head_at, story.reply = reply.head.status, now, reply
         exchange.respond(self.answers.relayed(reply.head, story, limits, now))
+        exchange.request.commit()
 
     async def _relay(self, exchange: IExchange, reply: IReply, lease: Lease, story: Story) -> None:
         head = reply.head

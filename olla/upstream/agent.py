@@ -46,7 +46,7 @@ class BodyProducer:
 
     def __init__(self, body: Body) -> None:
         self.length = body.size
-        self._body = body
+        self._body: Body | None = body
         self._pieces: Iterator[bytes] = iter(())
         self._consumer: IConsumer | None = None
         self._paused = False
@@ -54,11 +54,13 @@ class BodyProducer:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Begin; the result fires when all has been written."""
+        body, self._body = self._body, None  # Agent keeps us as long as it keeps the reply
+        assert body is not None, "a body is produced once"
         if self.length <= 65536:
             if self.length:
-                consumer.write(self._body.whole())
+                consumer.write(body.whole())
             return succeed(None)
-        self._pieces, self._consumer = self._body.pieces(), consumer
+        self._pieces, self._consumer = body.pieces(), consumer
         self.resumeProducing()
         return self._done
 
@@ -235,7 +237,8 @@ class _Attempt:
         self.reply: AgentReply | None = None
         self._upstream = upstream
         self._endpoint = endpoint
-        self._outgoing = outgoing
+        self._method = outgoing.method
+        self._outgoing: Outgoing | None = outgoing
         self._guard: _Guard | None = None
         self._started = upstream.clock()
         self._quiet_since = self._started
@@ -246,6 +249,7 @@ class _Attempt:
     def start(self, route: _Route) -> None:
         """Send it."""
         outgoing = self._outgoing
+        assert outgoing is not None, "nothing is sent twice after a reply"
         body = BodyProducer(outgoing.body) if outgoing.body.size or outgoing.framed else None
         self._guard, self.answered, self.was_reset = None, False, False
         self._asking = route.agent.ask(_Connection(self, route.dialler), outgoing, route.uri, body)
@@ -256,10 +260,11 @@ class _Attempt:
         """The request goes out on this connection now."""
         self._guard = guard
         self._waiting_since = self._upstream.clock()
-        guard.serve(self, self._outgoing.method)
+        guard.serve(self, self._method)
 
     def _has_head(self, response: IResponse) -> None:
         self._quiet_since = self._upstream.clock()
+        self._outgoing = None
         head = self.reader.head
         assert head is not None, "Agent has read a head that the guard has not"
         self.reply = AgentReply(response, self, head)

@@ -128,9 +128,9 @@ def _body(stock: Any) -> Body:
     content.seek(0)
     if not size:
         return EMPTY
+    stock.content = _Closed()  # the body is the journey's now, which may be done with it sooner, or later
     if size <= IN_MEMORY:
         return Body.of(content.read())
-    stock.content = _Closed()  # the body outlives Twisted's interest in it
     return Body.spooled(content, size)
 
 
