@@ -168,12 +168,15 @@ class _Connector:
     host: str
     port: int
     transport: MemoryTransport | None = None
+    stopped: bool = False
 
     def disconnect(self) -> None:
         if self.transport is not None:
             self.transport.loseConnection()
 
-    stopConnecting = disconnect
+    def stopConnecting(self) -> None:
+        self.stopped = True
+        self.disconnect()
 
     def getDestination(self) -> IPv4Address:
         return IPv4Address("TCP", self.host, self.port)
@@ -267,6 +270,8 @@ class Network(Clock):
         self.callLater(0, function, *arguments, **named)
 
     def _join(self, factory: Any, listener: Any, connector: _Connector, host: str) -> None:
+        if connector.stopped:
+            return
         client = factory.buildProtocol(IPv4Address("TCP", host, 1))
         server = listener.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
         if server is None:

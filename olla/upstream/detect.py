@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from olla.balance.member import Member
 from olla.domain.profile import Profile
@@ -58,9 +58,11 @@ class Detector:
         """Find out what ``member`` is, if its type is left to us and it has not been found out yet."""
         if member.profile != "auto" or member in self._known:
             return
-        answers = await gatherResults(
-            [Deferred.fromCoroutine(self._look(member, path)) for path in PATHS], consumeErrors=True
-        )
+        looks = [Deferred.fromCoroutine(self._look(member, path)) for path in PATHS]
+        try:
+            answers = await gatherResults(looks, consumeErrors=True)
+        except FirstError as error:  # a wrapped cancellation would be taken for a fault of ours
+            error.subFailure.raiseException()
         kind = kind_of(dict(zip(PATHS, answers, strict=True)))
         if kind in self.profiles:
             self._known.add(member)

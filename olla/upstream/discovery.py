@@ -45,9 +45,10 @@ class DiscoveryRules:
 
 @define(eq=False)
 class _Trouble:
-    """How often an endpoint's listing has failed in a row, and when it is tried again."""
+    """How often an endpoint's listing has failed in a row, how long it is left alone, and until when."""
 
     failures: int = 0
+    pause: float = 0.0
     not_before: float = 0.0
 
 
@@ -168,9 +169,10 @@ class Discovery(Service):
         """Keep what it listed last, and ask less and less often."""
         trouble = self._trouble.setdefault(member, _Trouble())
         trouble.failures += 1
-        pause = min(self._rules.interval * 2.0 ** (trouble.failures - 1), max(LONGEST_PAUSE, self._rules.interval))
-        trouble.not_before = self._clock.seconds() + pause - 0.5
-        self.tell(ListingFailed(member.endpoint, error, trouble.failures, pause))
+        longest = max(LONGEST_PAUSE, self._rules.interval)
+        trouble.pause = min(trouble.pause * 2.0 or self._rules.interval, longest)
+        trouble.not_before = self._clock.seconds() + trouble.pause - 0.5
+        self.tell(ListingFailed(member.endpoint, error, trouble.failures, trouble.pause))
 
     def _wait(self, seconds: float) -> Deferred[None]:
         waiting: Deferred[None] = Deferred(lambda _: call.cancel())

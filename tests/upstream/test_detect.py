@@ -1,0 +1,182 @@
+"""Tests of :mod:`olla.upstream.detect`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+
+from olla.balance.member import Member
+from olla.domain.profile import Profile
+from olla.upstream.detect import PATHS, Detector, _Seen, kind_of
+from tests.support import BackendConnection, Seen, answer, says
+from tests.upstream.asking import AskCase, Reply, member
+
+Pages = Mapping[str, Any]
+
+
+def openai(owner: str = "x") -> dict[str, Any]:
+    """List one model as OpenAI does."""
+    return {"object": "list", "data": [{"id": "m", "owned_by": owner}]}
+
+
+KINDS: dict[str, Pages] = {
+    "ollama": {
+        "/api/version": {"version": "0.14.0"},
+        "/api/tags": {"models": []},
+        "/v1/models": openai("library"),
+    },
+    "lm-studio": {"/api/v0/models": {"data": [{"id": "m", "arch": "llama"}]}, "/v1/models": openai()},
+    "llamacpp": {"/props": {"default_generation_settings": {}}, "/v1/models": openai("llamacpp")},
+    "vllm": {"/version": {"version": "0.9"}, "/v1/models": openai("vllm")},
+    "sglang": {"/get_model_info": {"model_path": "/m"}, "/v1/models": openai("sglang")},
+    "lmdeploy": {"/v1/models": openai("lmdeploy")},
+    "lemonade": {"/api/v1/models": {"data": [{"id": "m", "recipe": "oga-cpu"}]}, "/v1/models": openai("lemonade")},
+    "docker-model-runner": {"/engines/v1/models": openai("docker"), "/v1/models": openai("docker")},
+    "omlx": {"/v1/models/status": {"models": []}, "/v1/models": openai("omlx")},
+    "vllm-mlx": {"/v1/models": openai("vllm-mlx")},
+    "litellm": {"/health/readiness": {"status": "healthy", "litellm_version": "1.0"}, "/v1/models": openai()},
+    "openai-compatible": {"/v1/models": openai("organization")},
+}
+
+
+def serves(pages: Pages) -> Reply:
+    """Answer these paths, and 404 everywhere else."""
+
+    def play(connection: BackendConnection, seen: Seen) -> None:
+        path = seen.line.split(b" ")[1].decode()
+        connection.transport.write(answer(pages[path]) if path in pages else answer({"error": "no"}, 404))
+
+    return play
+
+
+class DetectCase(AskCase):
+    """A detector, and what it finds."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.found: list[str] = []
+        profiles = {name: Profile(name) for name in KINDS}
+        self.detector = Detector(self.asker, profiles, lambda member, kind: self.found.append(kind))
+
+    def detect(self, member: Member) -> Deferred[None]:
+        """Begin, and deliver everything."""
+        detecting = Deferred.fromCoroutine(self.detector.detect(member))
+        self.network.pump()
+        return detecting
+
+
+class DetectTests(DetectCase):
+    """Finding out."""
+
+    def test_twelve(self) -> None:
+        """Each of the twelve kinds is recognised by what it answers (P20)."""
+        for kind, pages in KINDS.items():
+            with self.subTest(kind=kind):
+                self.server(9000, serves(pages))
+                self.found.clear()
+                self.successResultOf(self.detect(member()))
+                self.assertEqual(self.found, [kind])
+                self.assertQuiet()
+
+    def test_server_field(self) -> None:
+        """A llama.cpp that keeps its settings to itself still says its name (profiles.md §5)."""
+        self.server(9000, says(answer(b"{}", 403, Server="llama.cpp")))
+        self.successResultOf(self.detect(member()))
+        self.assertEqual(self.found, ["llamacpp"])
+
+    def test_nothing(self) -> None:
+        """Where nothing answers the kind stays open, and the next time asks again (P21)."""
+        server = self.server(9000, says(answer(b"no", 404)))
+        one = member()
+        self.successResultOf(self.detect(one))
+        self.assertEqual((self.found, len(server.seen)), ([], len(PATHS)))
+        server.reply = serves(KINDS["ollama"])
+        self.successResultOf(self.detect(one))
+        self.assertEqual(self.found, ["ollama"])
+
+    def test_once(self) -> None:
+        """What has been found is not looked for again (behaviour.md §15)."""
+        server = self.server(9000, serves(KINDS["vllm"]))
+        one = member()
+        self.successResultOf(self.detect(one))
+        self.successResultOf(self.detect(one))
+        self.assertEqual((self.found, len(server.seen)), (["vllm"], len(PATHS)))
+
+    def test_configured(self) -> None:
+        """A configured type always holds: nothing is asked (profiles.md §5)."""
+        server = self.server(9000, serves(KINDS["ollama"]))
+        self.successResultOf(self.detect(member(profile="vllm")))
+        self.assertEqual((self.found, server.seen), ([], []))
+
+    def test_at_once(self) -> None:
+        """All paths are asked at once, and 2 s of silence at one cost no more than 2 s (profiles.md §5)."""
+
+        def most(connection: BackendConnection, seen: Seen) -> None:
+            if b"/props" not in seen.line:
+                serves(KINDS["ollama"])(connection, seen)
+
+        server = self.server(9000, most)
+        detecting = self.detect(member())
+        self.assertEqual(len(server.seen), len(PATHS))
+        self.assertNoResult(detecting)
+        self.network.wait(2.1, 0.1)
+        self.successResultOf(detecting)
+        self.assertEqual(self.found, ["ollama"])
+
+    def test_credential(self) -> None:
+        """Every question carries the endpoint's credential, as a check does (B98)."""
+        server = self.server(9000, serves(KINDS["litellm"]))
+        self.successResultOf(self.detect(member(credential=(b"Authorization", b"Bearer k"))))
+        self.assertEqual({tuple(seen.fields("Authorization")) for seen in server.seen}, {("Bearer k",)})
+
+    def test_unused_kind(self) -> None:
+        """A kind that the configuration takes out is not found."""
+        self.detector.profiles = {}
+        self.server(9000, serves(KINDS["vllm"]))
+        self.successResultOf(self.detect(member()))
+        self.assertEqual(self.found, [])
+
+    def test_cancelled(self) -> None:
+        """Whoever gives up is told just that, and no question stays open (B21)."""
+        self.server(9000, says(b""))
+        detecting = self.detect(member())
+        detecting.cancel()
+        self.failureResultOf(detecting, CancelledError)
+        self.assertQuiet()
+
+
+KEYS = st.sampled_from(["data", "models", "version", "owned_by", "arch", "recipe"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["data", "models", "version", "owned_by", "arch", "recipe"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+
+
+class KindTests(AskCase):
+    """Reading the evidence."""
+
+    def test_rows(self) -> None:
+        """The more specific evidence wins (profiles.md §5)."""
+        pages = {path: _Seen(value) for kind in KINDS.values() for path, value in kind.items()}
+        self.assertEqual(kind_of({path: pages.get(path, _Seen()) for path in PATHS}), "ollama")
+
+    def test_anything(self) -> None:
+        """Whatever JSON the paths answer, the result is a kind or none."""
+
+        @settings(max_examples=200, deadline=None)
+        @given(st.fixed_dictionaries(dict.fromkeys(PATHS, VALUES)))
+        def reads(values: dict[str, Any]) -> None:
+            kind = kind_of({path: _Seen(value) for path, value in values.items()})
+            self.assertIn(kind, ("", *KINDS))
+
+        reads()
