@@ -87,7 +87,7 @@ class ProxyService(MultiService):
         self.parts = parts = Parts(config, reactor, outputs)
         self.resource = parts.app.resource()
         sizes = assembly.sizes(config)
-        self.site = FrontSite(self.resource, sizes, parts.clock, parts.refuse_unread)
+        self.site = FrontSite(self.resource, sizes, parts.clock, parts.refuse_unread, reactor)
         self.fronts: list[FrontSite | ChannelFactory] = [self.site]
         if config.proxy.engine == "olla":
             takes = parts.routes.is_proxied

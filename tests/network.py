@@ -192,7 +192,8 @@ class _Port:
         return IPv4Address("TCP", "127.0.0.1", self.number)
 
     def stopListening(self) -> None:
-        self.network.listeners.pop(self.number, None)
+        if self.network.listeners.pop(self.number, None) is not None:
+            self.factory.doStop()
 
 
 @implementer(IReactorTCP, IReactorTime, IReactorPluggableNameResolver, IHostnameResolver)

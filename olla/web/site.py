@@ -277,8 +277,16 @@ class FrontSite(Site):
         sizes: Sizes,
         clock: Callable[[], float],
         refusal: Callable[[Refusal, Request], bytes],
+        reactor: Any,
     ) -> None:
-        super().__init__(resource, requestFactory=FrontRequest, timeout=None, parsePOSTFormSubmission=False)
+        """Get collaborators; see the class.  ``reactor`` is for Twisted's own timer alone."""
+        super().__init__(
+            resource,
+            requestFactory=FrontRequest,
+            timeout=None,
+            parsePOSTFormSubmission=False,
+            reactor=reactor,
+        )
         self.sizes = sizes
         self.clock = clock
         self.refusal = refusal
