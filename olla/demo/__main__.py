@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet import reactor as installed
-
+from olla.demo.engine import PACE
 from olla.demo.ollama import OllamaEngine
 from olla.demo.openai import OpenAIEngine
-from olla.demo.service import HOST, SHARED, EngineSite
+from olla.demo.service import HOST, OLLAMA_MODELS, OPENAI_MODELS
+from olla.demo.site import EngineSite
+
+DIALECTS = {"ollama": (OllamaEngine, OLLAMA_MODELS), "openai": (OpenAIEngine, OPENAI_MODELS)}
+
+
+def listen(arguments: Sequence[str] | None, reactor: Any) -> int:
+    """
+    Listen as the command line says.
+
+    :param arguments: ``None`` for those of the process.
+    :return: the port.
+    """
+    parser = argparse.ArgumentParser(prog="python -m olla.demo", description=__doc__)
+    parser.add_argument("--dialect", choices=tuple(DIALECTS), default="ollama")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one, which is printed")
+    parser.add_argument("--pace", type=float, default=PACE, help="seconds for a token")
+    parser.add_argument("--models", help="their names, with commas between")
+    given = parser.parse_args(arguments)
+    make, usual = DIALECTS[given.dialect]
+    models = tuple(given.models.split(",")) if given.models else usual
+    site = EngineSite(make(models, reactor, given.pace))
+    port: int = reactor.listenTCP(given.port, site, interface=HOST).getHost().port
+    return port
 
 
 def main() -> None:
-    """Run until told to stop."""
-    parser = argparse.ArgumentParser(prog="python -m olla.demo", description=__doc__)
-    parser.add_argument("--dialect", choices=("ollama", "openai"), default="ollama")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one, which is printed")
-    parser.add_argument("--pace", type=float, default=0.06, help="seconds for a token")
-    parser.add_argument("--models", default=",".join(SHARED), help="their names, with commas between")
-    given = parser.parse_args()
-    reactor: Any = installed
-    make = OllamaEngine if given.dialect == "ollama" else OpenAIEngine
-    engine = make(tuple(given.models.split(",")), reactor, given.pace)
-    port = reactor.listenTCP(given.port, EngineSite(engine), interface=HOST)
-    print(port.getHost().port, flush=True)
-    reactor.run()
+    """Print the port, and run until told to stop."""
+    from twisted.internet import reactor
+
+    installed: Any = reactor
+    print(listen(None, installed), flush=True)
+    installed.run()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,215 +1,182 @@
-"""What both demonstration engines have in common: reading a request, playing a fault, saying token after token."""
+"""What both demonstration engines have in common: a request comes in, meets a fault perhaps, and is answered."""
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.python.failure import Failure
-from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from olla.demo.faults import Faults
+from olla.demo import faults as fault
+from olla.demo.asked import Asked, Problem, read
+from olla.demo.faults import Faults, asked_for
+from olla.demo.reply import Reply
+from olla.demo.speaking import Speaking
+from olla.demo.words import Said, answer
 
 LARGEST = 10 << 20
-REMEMBERED = 1000
+REMEMBERED = 100
+REMEMBERED_BODY = 65536
 SLOWER = 10
+PACE = 0.06
 
 
 @frozen
 class Arrival:
-    """A request as it arrived."""
+    """
+    A request as it arrived.
+
+    :ivar headers: by name in lower case.
+    :ivar body: the first 64 KiB of it.
+    """
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
-class Problem(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(self, status: int, message: str, code: str = "invalid_request") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-
-@define(eq=False)
-class Speaking:
+@frozen
+class Route:
     """
-    One answer being said, a token at a time.
+    What is done at one path.
 
-    :ivar write: sends one token.
-    :ivar last: sends what follows the last one, and ends the answer.
+    :ivar answer: is given the body, an empty one for ``GET``, and may raise :class:`Problem`.
     """
 
-    _request: Any
-    _tokens: Iterator[str]
-    write: Callable[[str], None]
-    last: Callable[[], None]
-    _cut_after: int | None
-    _gone: Callable[[], None]
-    _said: int = field(init=False, default=0)
-    _loop: LoopingCall = field(init=False)
-    _running: bool = field(init=False, default=False)
-
-    def start(self, pace: float, clock: IReactorTime) -> None:
-        """Say a token every ``pace`` seconds, until all are said or nobody listens."""
-        self._loop = LoopingCall(self._say)
-        self._loop.clock = clock
-        self._running = True
-        self._request.notifyFinish().addErrback(lambda _: self._leave())
-        self._loop.start(pace).addErrback(self._broken)
-
-    def _say(self) -> None:
-        if self._cut_after is not None and self._said >= self._cut_after:
-            self._end()
-            self._request.transport.abortConnection()
-            return
-        token = next(self._tokens, None)
-        if token is None:
-            self._end()
-            self.last()
-        else:
-            self._said += 1
-            self.write(token)
-
-    def _broken(self, failure: Failure) -> None:
-        self._request.transport.abortConnection()
-
-    def _leave(self) -> None:
-        if self._running:
-            self._gone()
-            self._end()
-
-    def _end(self) -> None:
-        if self._running:
-            self._running = False
-            self._loop.stop()
+    method: str
+    answer: Callable[[Asked], Reply]
 
 
 class Engine(Resource):
     """
     An inference server without a model.  Each dialect is a subclass with its own paths.
 
-    :ivar models: names of the models that it has.
+    :ivar models: names of the models that it has; those with ``embed`` in them make embeddings only.
+    :ivar clock: paces the answers.
+    :ivar pace: seconds for a token.
     :ivar faults: what goes wrong.
-    :ivar arrived: the last requests.
-    :ivar cancelled: answers that were broken off because the client had gone.
+    :ivar log: the last requests that arrived.
+    :ivar requests: how many arrived.
+    :ivar cancelled: how many of them lost their client before the end of the answer.
     """
 
     isLeaf = True
 
-    def __init__(self, models: tuple[str, ...], clock: IReactorTime, pace: float = 0.06, seed: int = 1) -> None:
+    def __init__(self, models: tuple[str, ...], clock: IReactorTime, pace: float = PACE, seed: int = 1) -> None:
         """
         Make one.
 
-        :param clock: paces the answers.
-        :param pace: seconds for a token.
         :param seed: engines with different seeds answer differently.
         """
         super().__init__()
         self.models = models
+        self.clock = clock
         self.faults = Faults()
-        self.arrived: deque[Arrival] = deque(maxlen=REMEMBERED)
+        self.log: deque[Arrival] = deque(maxlen=REMEMBERED)
+        self.requests = 0
         self.cancelled = 0
-        self._clock = clock
-        self._pace = pace
+        self.pace = pace
         self._seed = seed
+        self._routes = self.routes()
+
+    def routes(self) -> dict[str, Route]:
+        """Give what is done at which path."""
+        raise NotImplementedError
+
+    def lookup(self, path: str) -> Route:
+        """
+        Find what is done at ``path``.
+
+        :raise Problem: for an unknown one.
+        """
+        if path not in self._routes:
+            raise Problem(404, f"no such path: {path}")
+        return self._routes[path]
+
+    def error(self, problem: Problem, path: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+        """Answer with an error in the engine's dialect."""
+        raise NotImplementedError
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a model of that name."""
+        return name in self.models
+
+    def say(self, asked: Asked, most: int | None) -> Said:
+        """
+        Answer a question.
+
+        :param most: tokens at most; ``None`` for no limit.
+        """
+        return answer(asked.question, asked.size, self._seed, most)
 
     def render(self, request: Any) -> int:
         """Answer one request."""
         body = request.content.read(LARGEST + 1)
-        headers = {
-            name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
-            for name, values in request.requestHeaders.getAllRawHeaders()
-        }
-        path = request.path.decode("latin-1")
-        self.arrived.append(Arrival(request.method.decode("latin-1"), path, headers, body))
+        arrival = _arrival(request, body)
+        self.requests += 1
+        self.log.append(arrival)
         try:
-            if len(body) > LARGEST:
-                raise Problem(413, "request body too large")
-            asked = self._read(body) if body else {}
-            if self._fails(request, asked):
-                return NOT_DONE_YET
-            self.answer(request, path, asked)
+            asked, route = self._read(arrival, body)
+            met = self._meets(arrival, asked)
+            reply = self._reply(arrival, asked, route, met)
         except Problem as problem:
-            self.send(request, problem.status, self.error(problem))
+            met, reply = fault.NONE, self.error(problem, arrival.path)
+        if met == fault.REFUSE:
+            request.channel.transport.abortConnection()
+        elif met == fault.HANG:
+            request.notifyFinish().addErrback(lambda _: self._left())
+        else:
+            self._speak(request, reply, met)
         return NOT_DONE_YET
 
-    def answer(self, request: Request, path: str, asked: dict[str, Any]) -> None:
-        """
-        Answer what is asked at ``path``; each dialect has its own.
+    def _read(self, arrival: Arrival, body: bytes) -> tuple[Asked, Route]:
+        if len(body) > LARGEST:
+            raise Problem(413, "request body too large")
+        route = self.lookup(arrival.path)
+        if arrival.method != route.method and (arrival.method, route.method) != ("HEAD", "GET"):
+            raise Problem(405, "method not allowed")
+        if route.method == "POST" and not body:
+            raise Problem(400, "missing request body")
+        return read(body) if route.method == "POST" else Asked({}), route
 
-        :raise Problem: when it cannot be answered.
-        """
-        raise NotImplementedError(path)
+    def _meets(self, arrival: Arrival, asked: Asked) -> str:
+        wished = asked_for(arrival.headers.get(fault.FIELD, ""), asked.question)
+        return self.faults.next(arrival.method == "POST") if wished is None else wished
 
-    def error(self, problem: Problem) -> Any:
-        """Give the body of an error in the engine's dialect."""
-        raise NotImplementedError(problem)
+    def _reply(self, arrival: Arrival, asked: Asked, route: Route, met: str) -> Reply:
+        if met == fault.BUSY:
+            busy = Problem(503, "the engine is busy, try again later", "service_unavailable")
+            return self.error(busy, arrival.path, (("Retry-After", "1"),))
+        return route.answer(asked)
 
-    def question(self, asked: dict[str, Any]) -> str:
-        """Give the text that is to be answered."""
-        raise NotImplementedError(asked)
+    def _speak(self, request: Any, reply: Reply, met: str) -> None:
+        request.setResponseCode(reply.status)
+        request.setHeader("Content-Type", reply.kind)
+        for name, value in reply.headers:
+            request.setHeader(name, value)
+        if not reply.streamed:
+            request.setHeader("Content-Length", str(len(reply.end)))
+        tokens, end = reply.tokens, reply.end if met != fault.CUT else None
+        if end is None:
+            tokens = tokens[: self.faults.after]
+            if not reply.streamed:
+                tokens = (*tokens, reply.end[: len(reply.end) // 2])
+        pace = self.pace * (SLOWER if met == fault.SLOW else 1)
+        Speaking(request, iter(tokens), end, self._left, pace).start(self.clock)
 
-    def send(self, request: Request, status: int, value: Any, content_type: str = "application/json") -> None:
-        """Send ``value`` as a whole answer: JSON, or text as it is."""
-        body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
-        request.setResponseCode(status)
-        request.setHeader("Content-Type", content_type)
-        request.setHeader("Content-Length", str(len(body)))
-        if request.method != b"HEAD":
-            request.write(body)
-        request.finish()
-
-    def speak(
-        self,
-        request: Request,
-        tokens: Iterator[str],
-        content_type: str,
-        write: Callable[[str], None],
-        last: Callable[[], None],
-    ) -> None:
-        """Stream ``tokens`` at the engine's pace; ``last`` ends the answer."""
-        request.setHeader("Content-Type", content_type)
-        fault = request.fault  # type: ignore[attr-defined]  # put there by _fails
-        cut_after = self.faults.after if fault == "cut" else None
-        Speaking(request, tokens, write, last, cut_after, self._count_gone).start(
-            self._pace * (SLOWER if fault == "slow" else 1), self._clock
-        )
-
-    def has(self, name: object) -> bool:
-        """Say whether there is a model of that name."""
-        return name in self.models
-
-    def _count_gone(self) -> None:
+    def _left(self) -> None:
         self.cancelled += 1
 
-    def _read(self, body: bytes) -> dict[str, Any]:
-        try:
-            asked = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise Problem(400, "the body is not JSON") from error
-        if not isinstance(asked, dict):
-            raise Problem(400, "the body is not a JSON object")
-        return asked
 
-    def _fails(self, request: Any, asked: dict[str, Any]) -> bool:
-        """Play the fault that this request meets; say whether it takes the place of an answer."""
-        if not asked:
-            return False  # checks and listings are not inference
-        fault = request.fault = self.faults.next(self.question(asked))
-        if fault == "refuse":
-            request.transport.abortConnection()
-        elif fault == "busy":
-            request.setHeader("Retry-After", "1")
-            self.send(request, 503, self.error(Problem(503, "the engine is busy", "busy")))
-        return fault in ("refuse", "busy", "hang")
+def _arrival(request: Any, body: bytes) -> Arrival:
+    headers = {
+        name.decode("latin-1").lower(): b", ".join(values).decode("latin-1")
+        for name, values in request.requestHeaders.getAllRawHeaders()
+    }
+    path = request.path.decode("latin-1")
+    return Arrival(request.method.decode("latin-1"), path, headers, body[:REMEMBERED_BODY])

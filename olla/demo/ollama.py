@@ -4,116 +4,167 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 
-from twisted.web.http import Request
+from olla.demo.asked import Asked, Problem
+from olla.demo.engine import Route
+from olla.demo.openai import CONTEXT, OpenAIEngine, envelope, some_texts, tool_call
+from olla.demo.reply import Reply, line, lines, text, whole
+from olla.demo.words import Said, count, vector
 
-from olla.demo.engine import Problem
-from olla.demo.openai import OpenAIEngine
-from olla.demo.words import answer, question_of, tokens, vector
-
-NDJSON = "application/x-ndjson"
-MADE = "2026-01-01T00:00:00Z"
+VERSION = "0.13.5"
+LATEST = ":latest"
 NANOSECONDS = 1_000_000_000
+LOADING = 1_000_000  # nanoseconds
+KINDS = {400: "invalid_request_error", 404: "not_found_error"}
+KEPT = timedelta(minutes=5)
 
 
 class OllamaEngine(OpenAIEngine):
     """``/api/*`` as Ollama has it, newline-delimited JSON when it streams."""
 
-    def answer(self, request: Request, path: str, asked: dict[str, Any]) -> None:
-        """Answer what is asked at ``path``."""
-        if path == "/":
-            self.send(request, 200, "Ollama is running", "text/plain; charset=utf-8")
-        elif path == "/api/version":
-            self.send(request, 200, {"version": "0.14.0"})
-        elif path == "/api/tags":
-            self.send(request, 200, {"models": [self._tag(name) for name in self.models]})
-        elif path == "/api/ps":
-            self.send(request, 200, {"models": [self._tag(self.models[0])]})
-        elif path == "/api/show":
-            self._show(request, asked)
-        elif path in ("/api/chat", "/api/generate"):
-            self._known(asked)
-            self._speak(request, asked, chat=path == "/api/chat")
-        elif path in ("/api/embed", "/api/embeddings"):
-            self._known(asked)
-            self._vectors(request, asked, path)
-        else:
-            super().answer(request, path, asked)
+    def routes(self) -> dict[str, Route]:
+        """Give what is done at which path."""
+        routes = super().routes()
+        del routes["/health"]
+        return {
+            **routes,
+            "/": Route("GET", lambda _: text("Ollama is running")),
+            "/api/version": Route("GET", lambda _: whole({"version": VERSION})),
+            "/api/tags": Route("GET", lambda _: whole({"models": [self._tag(name) for name in self.models]})),
+            "/api/ps": Route("GET", lambda _: whole({"models": [self._running(self.models[0])]})),
+            "/api/show": Route("POST", self._show),
+            "/api/chat": Route("POST", self._talk),
+            "/api/generate": Route("POST", self._generate),
+            "/api/embed": Route("POST", self._vectors),
+            "/api/embeddings": Route("POST", self._vector),
+        }
 
-    def error(self, problem: Problem) -> Any:
-        """Give the body of an error as Ollama does."""
-        return {"error": str(problem)}
+    def error(self, problem: Problem, path: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+        """Answer with an error as Ollama does."""
+        if path.startswith("/v1/"):
+            return envelope(problem, KINDS.get(problem.status, "api_error"), headers)
+        return whole({"error": str(problem)}, status=problem.status, headers=headers)
 
-    def _known(self, asked: dict[str, Any]) -> None:
-        name = asked.get("model") or asked.get("name")
-        if not self.has(name):
-            raise Problem(404, f"model '{name}' not found")
-
-    def has(self, name: object) -> bool:
+    def has(self, name: str) -> bool:
         """Say whether there is a model of that name; ``:latest`` may be left out, or be there."""
-        plain = str(name).removesuffix(":latest")
-        return any(plain == known.removesuffix(":latest") for known in self.models)
+        plain = name.removesuffix(LATEST)
+        return any(plain == known.removesuffix(LATEST) for known in self.models)
 
-    def _tag(self, name: str) -> dict[str, Any]:
-        details = {
-            "parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
-            "parameter_size": "1.2B", "quantization_level": "Q4_K_M",
-        }  # fmt: skip
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        return {"name": name, "model": name, "modified_at": MADE, "size": 1_321_098_329,
-                "digest": digest, "details": details}  # fmt: skip
+    def unknown(self, name: str) -> Problem:
+        """Say that there is no such model."""
+        return Problem(404, f"model '{name}' not found")
 
-    def _show(self, request: Request, asked: dict[str, Any]) -> None:
-        self._known(asked)
-        name = str(asked.get("model") or asked.get("name"))
-        self.send(
-            request,
-            200,
+    def _tag(self, name: str) -> dict[str, object]:
+        return {
+            "name": name,
+            "model": name,
+            "modified_at": _written(0),
+            "size": 1_321_098_329,
+            "digest": hashlib.sha256(name.encode()).hexdigest(),
+            "details": _details(name),
+        }
+
+    def _running(self, name: str) -> dict[str, object]:
+        expires = _written(self.clock.seconds() + KEPT.total_seconds())
+        tag = {key: value for key, value in self._tag(name).items() if key != "modified_at"}
+        return {**tag, "expires_at": expires, "size_vram": tag["size"], "context_length": CONTEXT}
+
+    def _show(self, asked: Asked) -> Reply:
+        name = self.known(asked.text("model") or asked.text("name"))
+        architecture = _details(name)["family"]
+        return whole(
             {
                 "modelfile": "# none: this engine has no model\n",
                 "template": "{{ .Prompt }}",
-                "details": self._tag(name)["details"],
-                "model_info": {"general.architecture": "llama", "llama.context_length": 4096},
-                "capabilities": ["completion", "tools"],
-            },
+                "details": _details(name),
+                "model_info": {
+                    "general.architecture": architecture,
+                    f"{architecture}.context_length": CONTEXT,
+                },
+                "capabilities": ["embedding"] if "embed" in name else ["completion", "tools"],
+                "modified_at": _written(0),
+            }
         )
 
-    def _speak(self, request: Request, asked: dict[str, Any], *, chat: bool) -> None:
-        question = self.question(asked)
-        most = (asked.get("options") or {}).get("num_predict")
-        said = list(answer(question, self._seed, most if isinstance(most, int) and most > 0 else None))
-        counted = sum(tokens(question_of([one])) for one in asked.get("messages") or []) or tokens(question)
+    def _talk(self, asked: Asked) -> Reply:
+        model = self.speaks(asked.text("model"), "chat")
+        tool = tool_call(asked)
+        if tool is None:
+            return self._say(asked, model, bool(asked.items("messages")), lambda said: _message(said))
+        function = Asked(tool).inner("function")
+        called = {"name": function.text("name"), "arguments": json.loads(function.text("arguments"))}
+        calls = {"tool_calls": [{"function": called}]}
+        said = Said((json.dumps(called),), asked.size)
+        return self._told(asked, model, said, lambda token: _message("", **(calls if token else {})))
 
-        def part(text: str, **more: Any) -> dict[str, Any]:
-            body = {"message": {"role": "assistant", "content": text}} if chat else {"response": text}
-            return {"model": asked["model"], "created_at": MADE, **body, **more}
+    def _generate(self, asked: Asked) -> Reply:
+        model = self.speaks(asked.text("model"), "generate")
+        return self._say(asked, model, bool(asked.text("prompt")), lambda said: {"response": said})
 
-        spent = int(self._pace * len(said) * NANOSECONDS)
-        final = {
-            "done": True, "done_reason": "stop", "total_duration": spent + 2_000_000, "load_duration": 1_000_000,
-            "prompt_eval_count": counted, "prompt_eval_duration": 1_000_000,
-            "eval_count": len(said), "eval_duration": spent,
-        }  # fmt: skip
-        if asked.get("stream") is False:
-            self.send(request, 200, part("".join(said), **final))
-            return
+    def _say(self, asked: Asked, model: str, question: bool, part: Callable[[str], dict[str, object]]) -> Reply:
+        if not question:
+            loaded = {**self._base_of(model), **part(""), "done": True, "done_reason": "load"}
+            return whole(loaded)
+        return self._told(asked, model, self.say(asked, asked.inner("options").most("num_predict")), part)
 
-        def line(value: dict[str, Any]) -> None:
-            request.write(json.dumps(value).encode() + b"\n")
+    def _told(self, asked: Asked, model: str, said: Said, part: Callable[[str], dict[str, object]]) -> Reply:
+        base, final = self._base_of(model), self._final(said)
+        if not asked.flag("stream", True):
+            return whole({**base, **part(said.text), **final}, len(said.tokens))
+        tokens = [line({**base, **part(token), "done": False}) for token in said.tokens]
+        return lines(tokens, line({**base, **part(""), **final}))
 
-        def last() -> None:
-            line(part("", **final))
-            request.finish()
+    def _base_of(self, model: str) -> dict[str, object]:
+        return {"model": model, "created_at": _written(self.clock.seconds())}
 
-        self.speak(request, iter(said), NDJSON, lambda word: line(part(word, done=False)), last)
+    def _final(self, said: Said) -> dict[str, object]:
+        spoken = int(self.pace * len(said.tokens) * NANOSECONDS)
+        return {
+            "done": True,
+            "done_reason": said.finish,
+            "total_duration": 2 * LOADING + spoken,
+            "load_duration": LOADING,
+            "prompt_eval_count": said.prompt,
+            "prompt_eval_duration": LOADING,
+            "eval_count": len(said.tokens),
+            "eval_duration": spoken,
+        }
 
-    def _vectors(self, request: Request, asked: dict[str, Any], path: str) -> None:
-        given = asked.get("input", asked.get("prompt", ""))
-        texts = given if isinstance(given, list) else [given]
-        vectors = [vector(str(text)) for text in texts]
-        if path == "/api/embeddings":
-            self.send(request, 200, {"embedding": vectors[0]})
-        else:
-            count = sum(tokens(str(text)) for text in texts)
-            self.send(request, 200, {"model": asked["model"], "embeddings": vectors, "prompt_eval_count": count})
+    def _vectors(self, asked: Asked) -> Reply:
+        model = self.known(asked.text("model"))
+        texts = some_texts(asked, "input")
+        return whole(
+            {
+                "model": model,
+                "embeddings": [vector(one) for one in texts],
+                "total_duration": 2 * LOADING,
+                "load_duration": LOADING,
+                "prompt_eval_count": sum(map(count, texts)),
+            }
+        )
+
+    def _vector(self, asked: Asked) -> Reply:
+        self.known(asked.text("model"))
+        return whole({"embedding": vector(asked.text("prompt"))})
+
+
+def _details(name: str) -> dict[str, object]:
+    family = "bert" if "embed" in name else "llama"
+    return {
+        "parent_model": "",
+        "format": "gguf",
+        "family": family,
+        "families": [family],
+        "parameter_size": "1.2B",
+        "quantization_level": "Q4_K_M",
+    }
+
+
+def _message(content: str, **more: object) -> dict[str, object]:
+    return {"message": {"role": "assistant", "content": content, **more}}
+
+
+def _written(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")

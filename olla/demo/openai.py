@@ -3,153 +3,197 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from urllib.parse import unquote
 
-from twisted.web.http import Request
+from olla.demo.asked import Asked, Problem
+from olla.demo.engine import Engine, Route
+from olla.demo.reply import Reply, event, events, whole
+from olla.demo.responses import response, response_events
+from olla.demo.words import Said, arguments, count, vector
 
-from olla.demo.engine import Engine, Problem
-from olla.demo.words import answer, question_of, tokens, vector
-
-CREATED = 1_750_000_000
-SSE = "text/event-stream"
+MODEL = "/v1/models/"
+DONE = b"data: [DONE]\n\n"
+MOST_TEXTS = 2048
+CONTEXT = 4096
 
 
 class OpenAIEngine(Engine):
-    """Chat, completions and embeddings under ``/v1``; ``/health`` for checks."""
+    """Chat, completions, responses and embeddings under ``/v1``; ``/health`` for checks."""
 
-    def answer(self, request: Request, path: str, asked: dict[str, Any]) -> None:
-        """Answer what is asked at ``path``."""
-        if path == "/health":
-            self.send(request, 200, {"status": "ok"})
-        elif path == "/v1/models":
-            self.send(request, 200, {"object": "list", "data": [self._model(name) for name in self.models]})
-        elif path.startswith("/v1/models/"):
-            name = path.removeprefix("/v1/models/")
-            self._known({"model": name})
-            self.send(request, 200, self._model(name))
-        elif path == "/v1/chat/completions":
-            self._known(asked)
-            self._chat(request, asked)
-        elif path == "/v1/completions":
-            self._known(asked)
-            self._complete(request, asked)
-        elif path == "/v1/embeddings":
-            self._known(asked)
-            self._embed(request, asked)
-        else:
-            raise Problem(404, f"no such path: {path}", "not_found")
-
-    def error(self, problem: Problem) -> Any:
-        """Give the body of an error as OpenAI does."""
-        kind = "invalid_request_error" if problem.status < 500 else "server_error"
-        return {"error": {"message": str(problem), "type": kind, "param": None, "code": problem.code}}
-
-    def question(self, asked: dict[str, Any]) -> str:
-        """Give the last message, or the prompt."""
-        return question_of(asked.get("messages")) or str(asked.get("prompt") or asked.get("input") or "")
-
-    def _known(self, asked: dict[str, Any]) -> None:
-        if not self.has(asked.get("model")):
-            raise Problem(404, f"The model `{asked.get('model')}` does not exist", "model_not_found")
-
-    def _model(self, name: str) -> dict[str, Any]:
-        return {"id": name, "object": "model", "created": CREATED, "owned_by": "olla-demo", "max_model_len": 4096}
-
-    def _chat(self, request: Request, asked: dict[str, Any]) -> None:
-        if not isinstance(asked.get("messages"), list) or not asked["messages"]:
-            raise Problem(400, "'messages' is required", "missing_required_parameter")
-        tool = self._tool(asked)
-        said = [] if tool else list(answer(self.question(asked), self._seed, _most(asked)))
-        usage = _usage(sum(tokens(question_of([one])) for one in asked["messages"]), len(said) or 1)
-        reason = "tool_calls" if tool else "length" if _most(asked) == len(said) else "stop"
-        if asked.get("stream"):
-            first = {"role": "assistant", "content": None if tool else ""}
-            deltas = [{"tool_calls": [{"index": 0, **tool}]}] if tool else [{"content": word} for word in said]
-            self._stream(request, asked, "chat.completion.chunk", [first, *deltas], reason, usage)
-            return
-        message = {"role": "assistant", "content": None if tool else "".join(said)}
-        if tool:
-            message["tool_calls"] = [tool]  # type: ignore[assignment]  # JSON has no static type
-        choice = {"index": 0, "message": message, "finish_reason": reason}
-        self.send(request, 200, self._reply(asked, "chat.completion", [choice], usage))
-
-    def _complete(self, request: Request, asked: dict[str, Any]) -> None:
-        question = self.question(asked)
-        said = list(answer(question, self._seed, _most(asked)))
-        usage = _usage(tokens(question), len(said))
-        if asked.get("stream"):
-            self._stream(request, asked, "text_completion", [{"text": word} for word in said], "stop", usage)
-            return
-        choice = {"index": 0, "text": "".join(said), "finish_reason": "stop", "logprobs": None}
-        self.send(request, 200, self._reply(asked, "text_completion", [choice], usage))
-
-    def _embed(self, request: Request, asked: dict[str, Any]) -> None:
-        given = asked.get("input")
-        texts = given if isinstance(given, list) else [given]
-        data = [
-            {"object": "embedding", "index": index, "embedding": vector(str(text))}
-            for index, text in enumerate(texts)
-        ]
-        count = sum(tokens(str(text)) for text in texts)
-        usage = {"prompt_tokens": count, "total_tokens": count}
-        self.send(request, 200, {"object": "list", "data": data, "model": asked["model"], "usage": usage})
-
-    def _stream(
-        self,
-        request: Request,
-        asked: dict[str, Any],
-        kind: str,
-        deltas: list[dict[str, Any]],
-        reason: str,
-        usage: dict[str, int],
-    ) -> None:
-        def event(choices: list[Any], **more: Any) -> None:
-            value = {**self._reply(asked, kind, choices), **more}
-            request.write(f"data: {json.dumps(value)}\n\n".encode())
-
-        def choice(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-            body = delta if kind == "text_completion" else {"delta": delta}
-            return {"index": 0, **body, "finish_reason": finish}
-
-        def write(number: str) -> None:
-            event([choice(deltas[int(number)])])
-
-        def last() -> None:
-            event([choice({"text": ""} if kind == "text_completion" else {}, reason)])
-            if (asked.get("stream_options") or {}).get("include_usage"):
-                event([], usage=usage)
-            request.write(b"data: [DONE]\n\n")
-            request.finish()
-
-        self.speak(request, iter([str(number) for number in range(len(deltas))]), SSE, write, last)
-
-    def _reply(
-        self, asked: dict[str, Any], kind: str, choices: list[Any], usage: dict[str, int] | None = None
-    ) -> dict[str, Any]:
-        value = {
-            "id": "cmpl-demo",
-            "object": kind,
-            "created": CREATED,
-            "model": asked["model"],
-            "choices": choices,
+    def routes(self) -> dict[str, Route]:
+        """Give what is done at which path."""
+        return {
+            "/health": Route("GET", lambda _: whole({"status": "ok"})),
+            "/v1/models": Route("GET", self._list),
+            "/v1/chat/completions": Route("POST", self._chat),
+            "/v1/completions": Route("POST", self._complete),
+            "/v1/responses": Route("POST", self._respond),
+            "/v1/embeddings": Route("POST", self._embed),
         }
-        return value if usage is None else {**value, "usage": usage}
 
-    def _tool(self, asked: dict[str, Any]) -> dict[str, Any] | None:
-        """Call a tool when the client insists on one, or when the question speaks of tools."""
-        offered, choice = asked.get("tools"), asked.get("tool_choice", "auto")
-        if not isinstance(offered, list) or not offered or choice == "none":
-            return None
-        if choice == "auto" and "tool" not in self.question(asked).lower():
-            return None
-        name = choice["function"]["name"] if isinstance(choice, dict) else offered[0]["function"]["name"]
-        return {"id": "call_demo", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    def lookup(self, path: str) -> Route:
+        """Find what is done at ``path``; each model has one of its own."""
+        if path.startswith(MODEL):
+            return Route("GET", lambda _: whole(self._model(self.known(unquote(path.removeprefix(MODEL))))))
+        return super().lookup(path)
+
+    def error(self, problem: Problem, path: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+        """Answer with an error as OpenAI does."""
+        kind = "invalid_request_error" if problem.status < 500 else "server_error"
+        return envelope(problem, kind, headers)
+
+    def known(self, name: str) -> str:
+        """
+        Give the name of a model that is there.
+
+        :raise Problem: when it is not.
+        """
+        if not name:
+            raise Problem(400, "you must provide a model parameter", None, "model")
+        if not self.has(name):
+            raise self.unknown(name)
+        return name
+
+    def unknown(self, name: str) -> Problem:
+        """Say that there is no such model."""
+        return Problem(404, f"The model `{name}` does not exist", "model_not_found", "model")
+
+    def speaks(self, name: str, what: str) -> str:
+        """
+        Give the name of a model that is there and does more than embeddings.
+
+        :param what: it is to do.
+        :raise Problem: when it does not.
+        """
+        if "embed" in self.known(name):
+            raise Problem(400, f"'{name}' does not support {what}", None, "model")
+        return name
+
+    def _list(self, _: Asked) -> Reply:
+        return whole({"object": "list", "data": [self._model(name) for name in self.models]})
+
+    def _model(self, name: str) -> dict[str, object]:
+        return {
+            "id": name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "olla-demo",
+            "max_model_len": CONTEXT,
+        }
+
+    def _chat(self, asked: Asked) -> Reply:
+        model = self.speaks(asked.text("model"), "chat")
+        if not asked.items("messages"):
+            raise Problem(400, "'messages' must not be empty", "missing_required_parameter", "messages")
+        said, tool = self.say(asked, asked.most("max_completion_tokens", "max_tokens")), tool_call(asked)
+        if tool is not None:
+            said = Said((json.dumps(tool["function"]),), said.prompt)
+        base = self._base("chatcmpl", "chat.completion", model)
+        reason = said.finish if tool is None else "tool_calls"
+        if not asked.flag("stream", False):
+            message: dict[str, object] = {"role": "assistant", "content": said.text if tool is None else None}
+            if tool is not None:
+                message = {**message, "tool_calls": [tool]}
+            choice = {"index": 0, "message": message, "finish_reason": reason}
+            return whole({**base, "choices": [choice], "usage": usage(said)}, len(said.tokens))
+        parts: list[dict[str, object]] = [{"content": token} for token in said.tokens]
+        if tool is not None:
+            parts = [{"content": None, "tool_calls": [{"index": 0, **tool}]}]
+        parts[0] = {"role": "assistant", **parts[0]}
+        chunk = {**base, "object": "chat.completion.chunk"}
+        return _stream(asked, chunk, [{"delta": part} for part in parts], {"delta": {}}, reason, said)
+
+    def _complete(self, asked: Asked) -> Reply:
+        model = self.speaks(asked.text("model"), "completion")
+        said = self.say(asked, asked.most("max_tokens"))
+        base = self._base("cmpl", "text_completion", model)
+        if asked.flag("stream", False):
+            parts: list[dict[str, object]] = [{"text": token} for token in said.tokens]
+            return _stream(asked, base, parts, {"text": ""}, said.finish, said)
+        choice = {"index": 0, "text": said.text, "finish_reason": said.finish, "logprobs": None}
+        return whole({**base, "choices": [choice], "usage": usage(said)}, len(said.tokens))
+
+    def _respond(self, asked: Asked) -> Reply:
+        model = self.speaks(asked.text("model"), "responses")
+        said = self.say(asked, asked.most("max_output_tokens"))
+        name, now = f"resp_{self.requests}", int(self.clock.seconds())
+        if asked.flag("stream", False):
+            return response_events(name, now, model, said)
+        return whole(response(name, now, model, said), len(said.tokens))
+
+    def _embed(self, asked: Asked) -> Reply:
+        model = self.known(asked.text("model"))
+        texts = some_texts(asked, "input")
+        data = [
+            {"object": "embedding", "index": index, "embedding": vector(text)} for index, text in enumerate(texts)
+        ]
+        size = sum(map(count, texts))
+        used = {"prompt_tokens": size, "total_tokens": size}
+        return whole({"object": "list", "data": data, "model": model, "usage": used})
+
+    def _base(self, prefix: str, kind: str, model: str) -> dict[str, object]:
+        now = int(self.clock.seconds())
+        return {"id": f"{prefix}-{self.requests}", "object": kind, "created": now, "model": model}
 
 
-def _most(asked: dict[str, Any]) -> int | None:
-    most = asked.get("max_completion_tokens", asked.get("max_tokens"))
-    return most if isinstance(most, int) and most > 0 else None
+def some_texts(asked: Asked, name: str) -> list[str]:
+    """
+    Give the texts that are to become embeddings.
+
+    :raise Problem: when there are none, or too many.
+    """
+    texts = asked.texts(name)
+    if len(texts) > MOST_TEXTS or not asked.fields.get(name):
+        raise Problem(400, f"'{name}' must be a text, or a list of 1 to {MOST_TEXTS}", "invalid_value", name)
+    return list(texts)
 
 
-def _usage(prompt: int, completion: int) -> dict[str, int]:
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+def tool_call(asked: Asked) -> dict[str, object] | None:
+    """Call a tool when the client insists on one, or when the question speaks of tools; ``None`` for no call."""
+    offered = [tool.inner("function") for tool in asked.items("tools")]
+    choice = asked.fields.get("tool_choice") or "auto"
+    if not offered or choice == "none" or (choice == "auto" and "tool" not in asked.question.lower()):
+        return None
+    tool = offered[0]
+    if isinstance(choice, Mapping):
+        wanted = Asked(choice).inner("function").text("name")
+        named = [one for one in offered if one.text("name") == wanted]
+        if not named:
+            raise Problem(400, f"no tool is named '{wanted}'", "invalid_value", "tool_choice")
+        tool = named[0]
+    given = json.dumps(arguments(tool.inner("parameters").fields))
+    return {
+        "id": "call_demo",
+        "type": "function",
+        "function": {"name": tool.text("name"), "arguments": given},
+    }
+
+
+def envelope(problem: Problem, kind: str, headers: tuple[tuple[str, str], ...]) -> Reply:
+    """Answer with an error in OpenAI's form; ``kind`` becomes its ``type``."""
+    error = {"message": str(problem), "type": kind, "param": problem.param, "code": problem.code}
+    return whole({"error": error}, status=problem.status, headers=headers)
+
+
+def usage(said: Said) -> dict[str, int]:
+    """Count tokens as OpenAI does."""
+    spoken = len(said.tokens)
+    return {"prompt_tokens": said.prompt, "completion_tokens": spoken, "total_tokens": said.prompt + spoken}
+
+
+def _stream(
+    asked: Asked,
+    base: dict[str, object],
+    parts: list[dict[str, object]],
+    closing: dict[str, object],
+    reason: str,
+    said: Said,
+) -> Reply:
+    def chunk(part: dict[str, object], finish: str | None = None) -> bytes:
+        return event({**base, "choices": [{"index": 0, **part, "finish_reason": finish}]})
+
+    end = chunk(closing, reason)
+    if asked.inner("stream_options").flag("include_usage", False):
+        end += event({**base, "choices": [], "usage": usage(said)})
+    return events(map(chunk, parts), end + DONE)

@@ -1,10 +1,12 @@
-"""What the demonstration engines say."""
+"""What the demonstration engines say: always the same to the same question."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
+
+from attrs import frozen
 
 OPENINGS = (
     "A llama carries what it is given and not a gram more.",
@@ -20,27 +22,53 @@ MORE = (
     "When the wind turns, the herd turns with it.",
     "One address is enough for all of them.",
 )
+ECHOED = 8
+SIMPLE: Mapping[str, object] = {"integer": 1, "number": 1.5, "boolean": True, "array": [], "object": {}}
 
 
-def tokens(text: str) -> int:
+@frozen
+class Said:
+    """
+    An answer.
+
+    :ivar tokens: one after the other; each but the first begins with a blank.
+    :ivar prompt: tokens of what was asked.
+    :ivar limited: whether there would have been more to say.
+    """
+
+    tokens: tuple[str, ...]
+    prompt: int
+    limited: bool = False
+
+    @property
+    def text(self) -> str:
+        """The whole answer."""
+        return "".join(self.tokens)
+
+    @property
+    def finish(self) -> str:
+        """Why it ended, in the word that Ollama and OpenAI share."""
+        return "length" if self.limited else "stop"
+
+
+def count(text: str) -> int:
     """Count what these engines call tokens: words."""
     return len(text.split())
 
 
-def answer(question: str, seed: int, most: int | None = None) -> Iterator[str]:
+def answer(question: str, prompt: int, seed: int, most: int | None = None) -> Said:
     """
-    Say something, one token after the other; each but the first begins with a blank.
+    Say something about llamas, and a part of the question.
 
-    :param question: what was asked; the same question gets the same answer.
-    :param seed: of the engine.
+    :param prompt: tokens of all that was asked.
+    :param seed: engines with different seeds answer differently.
     :param most: tokens at most; ``None`` for as many as the answer has.
     """
     chance = Random(f"{seed} {question}")
-    sentences = [chance.choice(OPENINGS), *chance.sample(MORE, 3)]
-    for count, word in enumerate(" ".join(sentences).split()):
-        if most is not None and count >= most:
-            return
-        yield f" {word}" if count else word
+    sentences = [chance.choice(OPENINGS), *_echo(question), *chance.sample(MORE, 3)]
+    first, *others = " ".join(sentences).split()
+    tokens = (first, *(f" {word}" for word in others))
+    return Said(tokens[:most], prompt, most is not None and most < len(tokens))
 
 
 def vector(text: str, size: int = 16) -> list[float]:
@@ -49,13 +77,26 @@ def vector(text: str, size: int = 16) -> list[float]:
     return [round((byte - 127.5) / 295.0, 6) for byte in digest[:size]]
 
 
-def question_of(messages: object) -> str:
-    """Give the text of the last message, whatever form its content has."""
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
-        return ""
-    content = messages[-1].get("content") if isinstance(messages[-1], dict) else ""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return ""
+def arguments(schema: Mapping[str, object]) -> dict[str, object]:
+    """Fill what a tool requires, by its JSON schema: the first value allowed, or any of the right type."""
+    properties, required = schema.get("properties"), schema.get("required")
+    if not isinstance(properties, Mapping) or not isinstance(required, Sequence):
+        return {}
+    return {name: _example(properties.get(name)) for name in required if isinstance(name, str)}
+
+
+def _example(schema: object) -> object:
+    if not isinstance(schema, Mapping):
+        return "llama"
+    allowed, kind = schema.get("enum"), schema.get("type")
+    if isinstance(allowed, list) and allowed:
+        return allowed[0]
+    return SIMPLE.get(kind, "llama") if isinstance(kind, str) else "llama"
+
+
+def _echo(question: str) -> list[str]:
+    words = question.split()
+    if not words:
+        return []
+    more = "…" if len(words) > ECHOED else ""
+    return [f"You said “{' '.join(words[:ECHOED])}{more}” and the herd has heard it."]
