@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import asdict, evolve
 
+from olla.balance.affinity import Stickiness
 from olla.balance.rules import Rules
 from olla.config import Config
 from olla.config.endpoints import EndpointConfig
@@ -115,6 +116,12 @@ def fleet_rules(config: Config) -> Rules:
         warming_successes=check.warming_successes,
         busy_latency=check.busy_latency,
     )
+
+
+def stickiness(config: Config) -> Stickiness:
+    """Give how sessions stick."""
+    sticky = config.proxy.sticky_sessions
+    return Stickiness(sticky.key_sources, sticky.idle_ttl_seconds, sticky.max_sessions, sticky.prefix_hash_bytes)
 
 
 def patience(config: Config) -> Patience:

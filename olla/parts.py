@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
+from secrets import token_bytes
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -13,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from olla import __version__, assembly
+from olla.balance.affinity import Affinity
 from olla.balance.eligible import Narrowing, Plan
 from olla.balance.fleet import Fleet, Member
 from olla.balance.status import CheckOutcome
@@ -44,6 +46,7 @@ from olla.proxy.answers import REASONS, Answers
 from olla.proxy.forward import Forwarder
 from olla.proxy.narrowing import Narrower, Plans, Readiness
 from olla.proxy.routes import Routes
+from olla.proxy.session import Sessions
 from olla.proxy.story import Story
 from olla.telemetry.bus import Bus
 from olla.telemetry.output import Telemetry
@@ -92,6 +95,7 @@ class Parts:
             outputs,
         )
         self._jitter = Random()
+        self.affinity = Affinity(assembly.stickiness(config), token_bytes(32))
         self.fleet = self._make_fleet()
         self.catalog = Catalog(
             FactReader(NamingRules(), self.profiles),
@@ -127,6 +131,7 @@ class Parts:
             assembly.retry_rules(config),
             self.bus.tell,
             self.clock,
+            Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
             config.proxy.stream_error_events,
             self._crashed,
         )
@@ -143,7 +148,7 @@ class Parts:
             factory.make(assembly.selector_settings(self.config)),
             assembly.fleet_rules(self.config),
             self.bus.tell,
-            lambda member: None,
+            self.affinity.forget,
             lambda: self._jitter.uniform(-spread, spread),
         )
         fleet.replace(assembly.endpoints_of(self.config))

@@ -50,6 +50,7 @@ class MemoryTransport:
         self._host, self._peer, self._port = host, peer, port
         self._producer: Any = None
         self._producer_paused = False
+        self._pulls = False
         self._half_closed = False
         self._reset = False
 
@@ -84,8 +85,9 @@ class MemoryTransport:
         if self.disconnected:
             producer.stopProducing()
             return
-        assert streaming
-        self._producer, self._producer_paused = producer, False
+        self._producer, self._producer_paused, self._pulls = producer, False, not streaming
+        if not streaming:
+            producer.resumeProducing()
 
     def unregisterProducer(self) -> None:
         self._producer = None
@@ -155,7 +157,10 @@ class MemoryTransport:
     def _check_water(self) -> None:
         if self._producer is None:
             return
-        if not self._producer_paused and self.size() > HIGH_WATER:
+        if self._pulls:
+            if not self.waiting:
+                self._producer.resumeProducing()
+        elif not self._producer_paused and self.size() > HIGH_WATER:
             self._producer_paused = True
             self._producer.pauseProducing()
         elif self._producer_paused and not self.waiting:

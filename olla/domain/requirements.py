@@ -18,8 +18,8 @@ class Requirements(msgspec.Struct, frozen=True):
     :ivar model: the model's name as the client spells it, trimmed; ``""`` when none is named.
     :ivar stream: whether the client asks for a stream.
     :ivar capabilities: out of ``vision``, ``tools``, ``embeddings``.
-    :ivar spans: where the model's name stands in a form: ``(start, stop)`` of the bare text; in JSON it is looked for
-        only when it has to be changed.
+    :ivar spans: where the model's name stands in a form: ``(start, stop)`` of the bare text; in JSON it is looked
+        for only when it has to be changed.
     :ivar quoted: whether the body is JSON.
     :ivar session: the client's session, from ``X-Olla-Session-ID``; ``""`` without.
     """

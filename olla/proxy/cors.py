@@ -63,7 +63,7 @@ class Cors:
 
     def fields(self, request: Request) -> Sequence[tuple[bytes, bytes]]:
         """Give the fields that the response to ``request`` gets."""
-        if not self.enabled:
+        if not self.enabled or not (self.internal or request.target.startswith(b"/olla/")):
             return ()
         origin = request.get(b"origin")
         if self._anybody:

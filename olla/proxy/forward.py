@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from attrs import define, frozen
 
+from olla.balance.affinity import Stay
 from olla.balance.eligible import Plan
 from olla.balance.fleet import Fleet, Lease, Member
 from olla.dialect.envelope import abort_event
@@ -42,6 +43,7 @@ from olla.proxy.adapt import Adapter
 from olla.proxy.admission import PROXY, Admission
 from olla.proxy.answers import Answers
 from olla.proxy.routes import Route, Routes
+from olla.proxy.session import Sessions
 from olla.proxy.story import Story
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS"})
@@ -98,6 +100,7 @@ class Forwarder:
 
     :ivar narrow: finds the endpoints that can serve a request; may have to wait for a listing.
     :ivar adapter: makes the request for one endpoint: target, fields, the model's name there.
+    :ivar sessions: keeps conversations where they are; ``None`` when that is switched off.
     :ivar error_events: whether a broken stream says so in its own dialect before it is cut.
     :ivar crashed: told of a fault of ours, with the request's id.
     """
@@ -112,6 +115,7 @@ class Forwarder:
     retry: RetryRules
     tell: Callable[[Event], None]
     clock: Callable[[], float]
+    sessions: Sessions | None
     error_events: bool
     crashed: Callable[[str], None]
 
@@ -124,9 +128,11 @@ class Forwarder:
             route = self.routes.find(request.target)
             wanted = self._read(request, route, story)  # 2 read
             plan = await self._narrow(route, wanted, story)  # 3 narrow
-            lease, reply = await self._obtain(request, route, wanted, plan, story)  # 4 lease 5 adapt 6 send
+            stay = self._recall(request, wanted, plan)
+            lease, reply = await self._obtain(request, route, wanted, plan, stay, story)  # 4 lease 5 adapt 6 send
             try:
-                self._respond(exchange, reply, limits, story)
+                session = self._settle(stay, lease, wanted, story)
+                self._respond(exchange, reply, [*limits, *session], story)
                 await self._relay(exchange, reply, lease, story)  # 7 relay
             finally:
                 lease.release()
@@ -162,7 +168,13 @@ class Forwarder:
         return plan
 
     async def _obtain(
-        self, request: Request, route: Route, wanted: Requirements, plan: Plan, story: Story
+        self,
+        request: Request,
+        route: Route,
+        wanted: Requirements,
+        plan: Plan,
+        stay: Stay | None,
+        story: Story,
     ) -> tuple[Lease, IReply]:
         """
         Get a reply, from the second endpoint if not from the first.
@@ -174,7 +186,7 @@ class Forwarder:
         failures: list[tuple[Endpoint, UpstreamFailure]] = []
         while True:
             try:
-                lease = await self._lease(left, wanted, story)
+                lease = await self._lease(left, wanted, stay, story)
             except Refusal:
                 if failures:
                     raise self._gave_up(failures, request) from None
@@ -208,9 +220,23 @@ class Forwarder:
                 continue
             return lease, reply
 
-    async def _lease(self, candidates: tuple[Member, ...], wanted: Requirements, story: Story) -> Lease:
+    def _recall(self, request: Request, wanted: Requirements, plan: Plan) -> Stay | None:
+        if self.sessions is None:
+            return None
+        return self.sessions.recall(request, wanted, plan.candidates, self.clock())
+
+    def _settle(self, stay: Stay | None, lease: Lease, wanted: Requirements, story: Story) -> Fields:
+        if self.sessions is None or stay is None:
+            return []
+        story.sticky, fields = self.sessions.settle(stay, lease.member, wanted, self.clock())
+        return fields
+
+    async def _lease(
+        self, candidates: tuple[Member, ...], wanted: Requirements, stay: Stay | None, story: Story
+    ) -> Lease:
         now = self.clock()
-        lease = self.fleet.lease(candidates, wanted, now)
+        preferred = stay.preferred if stay is not None else None
+        lease = self.fleet.lease(candidates, wanted, now, preferred)
         if isinstance(lease, Pending):
             lease = await lease
             story.queued += self.clock() - now

@@ -24,7 +24,7 @@ class Forwarding(ProxyCase):
             self.stop()
 
     def test_request_reaches_the_backend(self) -> None:
-        """The prefix is stripped, the query stays byte for byte, the body has one length and no chunks (C8, C31, C32)."""
+        """The prefix goes, the query stays byte for byte, the body has one length, no chunks (C8, C31, C32)."""
         backend = Backend(play=says(answer({})))
         self.start({"a": backend})
         self.post("/olla/proxy/v1/x%2Fy?a=1&a=%2F&b", {"model": "m", "pad": "x" * 300})
@@ -35,7 +35,7 @@ class Forwarding(ProxyCase):
         self.assertEqual(json.loads(seen.body), {"model": "m", "pad": "x" * 300})
 
     def test_fields_of_the_request(self) -> None:
-        """Host, Via and the forwarding fields are ours; cookies and hop-by-hop fields stay behind (C28, C29, C33, C34)."""
+        """Host, Via and forwarding fields are ours; cookies and hop-by-hop stay behind (C28, C29, C33, C34)."""
         backend = Backend(play=says(answer({})))
         self.start({"a": backend})
         self.post(
@@ -78,7 +78,7 @@ class Forwarding(ProxyCase):
         self.assertRegex(client.field("X-Olla-Response-Time") or "", r"^\d+ms$")
 
     def test_stream_passes_piece_by_piece(self) -> None:
-        """Each event reaches the client before the next one is made, and all fields before the first (C26, C38, B81)."""
+        """Each event arrives before the next one is made, and all fields before the first (C26, C38, B81)."""
         backend = Backend(play=says(SSE))
         self.start({"a": backend})
         client = self.post()
@@ -111,7 +111,7 @@ class Forwarding(ProxyCase):
         self.assertEqual((client.status, client.body), (200, b"yes"))
 
     def test_connection_is_used_again(self) -> None:
-        """Two requests of one client reach the backend over one connection, in order, each with its own answer (R12)."""
+        """Two requests of one client go over one connection, in order, each with its own answer (R12)."""
         backend = Backend(play=lambda connection, seen: connection.transport.write(answer(seen.body)))
         self.start({"a": backend})
         client = self.post(body={"model": "m", "n": 1})
@@ -126,7 +126,7 @@ class Forwarding(ProxyCase):
         self.assertEqual(len([c for c in backend.connections if c.transport.sent.count(b'"n"')]), 1)
 
     def test_alias_changes_nothing_but_the_name(self) -> None:
-        """An alias is replaced by the endpoint's own name, and nothing else of the body changes (C27, C36, C37, B52)."""
+        """An alias gives way to the endpoint's own name, and nothing else changes (C27, C36, C37, B52)."""
         backend = Backend(play=says(answer({})))
         self.start({"a": backend}, model_aliases={"Fast": ["m"]})
         body = b'{"messages":[{"content":"\\"model\\": \\"fast\\""}] ,  "model" : "fast"}'
