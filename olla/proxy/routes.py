@@ -88,7 +88,7 @@ class Routes:
         :param target: path and query in origin form, as received; the path lies under ``/olla/``.
         :raise RouteNotFound, UnknownProvider, ProviderDisabled, BadRequest: when there is none.
         """
-        raw, mark, query = target.partition(b"?")
+        raw, mark, query = target.partition(b"#")[0].partition(b"?")
         found = self._remembered.get(raw)
         if found is None:
             try:
