@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from attrs import define, field
@@ -26,7 +27,7 @@ class Readiness:
     """
 
     ready: bool = False
-    _waiting: list[Pending[None]] = field(init=False, factory=list)
+    _waiting: deque[Pending[None]] = field(init=False, factory=deque)
 
     def wait(self) -> Pending[None]:
         """Wait; fires at once when there is nothing to wait for."""
@@ -39,9 +40,8 @@ class Readiness:
     def reached(self) -> None:
         """All have been looked at, or nobody should wait any longer."""
         self.ready = True
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.fire(None)
+        while self._waiting:  # who goes on may send another away
+            self._waiting.popleft().fire(None)
 
 
 @define(eq=False)
