@@ -3,8 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The real servers have requirements of their own.
+REAL := .venv-real
+PIP := -m pip install --quiet --disable-pip-version-check
+SOURCES := olla tests twisted setup.py
 
-.PHONY: run test test-real check lint types arch format clean
+.PHONY: run test test-real check lint types arch format docs clean
 
 run: $(READY)            ## set everything up and start with two embedded engines
 	$(BIN)/twistd --nodaemon --pidfile= olla --demo
@@ -12,11 +16,14 @@ run: $(READY)            ## set everything up and start with two embedded engine
 test: $(READY)           ## the tests that need no server
 	$(BIN)/python -m twisted.trial --jobs=2 tests
 
+test-real: $(REAL)/.ready ## real llama.cpp and LiteLLM behind a real Olla, driven by the official clients
+	$(REAL)/bin/python -m twisted.trial --temp-directory=_trial_temp_real tests.real.clients tests.real.failover
+
 check: lint types arch   ## what every commit must pass
 
 lint: $(READY)
-	$(BIN)/ruff check olla tests twisted setup.py
-	$(BIN)/ruff format --check olla tests twisted setup.py
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
 
 types: $(READY)
 	$(BIN)/mypy
@@ -25,16 +32,25 @@ arch: $(READY)
 	$(BIN)/lint-imports
 
 format: $(READY)
-	$(BIN)/ruff check --fix olla tests twisted setup.py
-	$(BIN)/ruff format olla tests twisted setup.py
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
 
-test-real:               ## real llama.cpp and LiteLLM behind a real Olla, driven by the official clients
-	PYTHON=$(PYTHON) sh tests/real/run.sh
+docs: $(READY)           ## the pages as HTML, in build/docs
+	mkdir -p build/docs
+	for page in README.rst docs/*.rst; do \
+		$(BIN)/docutils --strict "$$page" "build/docs/$$(basename "$$page" .rst).html" || exit 1; \
+	done
 
 $(READY): setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,test]'
-	touch $(READY)
+	$(BIN)/python $(PIP) --editable '.[dev,test,docs]'
+	touch $@
+
+$(REAL)/.ready: setup.py tests/real/requirements.txt
+	test -x $(REAL)/bin/python || $(PYTHON) -m venv $(REAL)
+	$(REAL)/bin/python $(PIP) --editable . --requirement tests/real/requirements.txt
+	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-real _trial_temp* build *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(REAL) _trial_temp* build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache
