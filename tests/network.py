@@ -11,6 +11,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import (
     IHostnameResolver,
+    IPushProducer,
     IReactorPluggableNameResolver,
     IReactorTCP,
     IReactorTime,
@@ -23,7 +24,7 @@ from zope.interface import implementer
 HIGH_WATER = 65536
 
 
-@implementer(ITCPTransport)
+@implementer(ITCPTransport, IPushProducer)
 class MemoryTransport:
     """
     One end of a connection in memory; bytes travel when the network is pumped.

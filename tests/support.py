@@ -328,7 +328,9 @@ class ProxyCase(SynchronousTestCase):
         **fields: str,
     ) -> Client:
         """Send a request with a JSON body; by default a chat with model ``m``."""
-        return self.send(request("POST", path, {"model": "m"} if body is None else body, self.detour, **fields), peer)
+        return self.send(
+            request("POST", path, {"model": "m"} if body is None else body, self.detour, **fields), peer
+        )
 
     def get(self, path: str, peer: str = "192.0.2.7", **fields: str) -> Client:
         """Send a ``GET``."""
@@ -367,7 +369,11 @@ def on_each_engine(case: type[ProxyCase]) -> None:
     import sys
 
     module = sys.modules[case.__module__]
-    for suffix, engine, detour in (("OnSherpa", "sherpa", False), ("OnOlla", "olla", False), ("OnDetour", "olla", True)):
+    for suffix, engine, detour in (
+        ("OnSherpa", "sherpa", False),
+        ("OnOlla", "olla", False),
+        ("OnDetour", "olla", True),
+    ):
         named = f"{case.__name__}{suffix}"
         made = type(named, (case,), {"engine": engine, "detour": detour, "__module__": case.__module__})
         made.__doc__ = case.__doc__

@@ -58,7 +58,7 @@ class Start(ProgramCase):
     """From the command line to the first answer, or to the first fault."""
 
     def test_starts_at_once_with_dead_endpoints(self) -> None:
-        """Four dead endpoints do not hold back the start (issue: 1.5 s; here only that it serves), nor do pages fail (B3, C78)."""
+        """Four dead endpoints do not hold back the start, nor do pages fail (B3, C78)."""
         dead = [{"name": f"dead{n}", "url": f"http://127.0.0.1:{free_port()}", "type": "vllm"} for n in range(4)]
         program = self.run_program(config={"discovery": {"static": {"endpoints": dead}}}).wait()
         self.assertEqual(program.get("/internal/health"), (200, b'{"status":"healthy"}'))
@@ -77,11 +77,13 @@ class Start(ProgramCase):
         self.assertNotIn("Traceback", out + err)
 
     def test_faulty_configuration(self) -> None:
-        """All faults come at once, each with its path, status 1, no traceback and no secret (K50, K59, K60, R63)."""
+        """All faults come at once, each with its path; status 1, no traceback, no secret (K50, K59, R63)."""
         config = {
             "server": {"port": "x", "read_timeout": 30},
             "proxy": {"load_balancer": "nonsense"},
-            "discovery": {"static": {"endpoints": [{"name": "a", "url": "http://u:hunter2@h:1", "type": "ollama"}]}},
+            "discovery": {
+                "static": {"endpoints": [{"name": "a", "url": "http://u:hunter2@h:1", "type": "ollama"}]}
+            },
         }
         status, out, err = self.refused(config=json.dumps(config))
         self.assertEqual(status, 1)
@@ -92,7 +94,7 @@ class Start(ProgramCase):
 
     def test_malformed_yaml(self) -> None:
         """A file that is not YAML is one line with the file's name (K7, R63)."""
-        status, out, err = self.refused(config="server: {port: [")
+        status, _, err = self.refused(config="server: {port: [")
         self.assertEqual((status, len(err.strip().splitlines())), (1, 1))
         self.assertIn("olla.yaml", err)
 
@@ -151,7 +153,7 @@ class Stopping(ProgramCase):
             response = self.stream(program)
             program.signal(signal.SIGTERM)
             rest: list[bytes] = []
-            reader = Thread(target=lambda: rest.append(response.read()))
+            reader = Thread(target=lambda kept, stream: kept.append(stream.read()), args=(rest, response))
             reader.start()
             time.sleep(0.3)
             self.assertRaises(OSError, program.ask, "GET", "/internal/health")
@@ -160,7 +162,7 @@ class Stopping(ProgramCase):
             self.assertEqual(program.end()[0], 0)
 
     def test_cuts_what_is_too_slow(self) -> None:
-        """A stream that does not finish within ``shutdown_timeout`` is cut, and the client can see it (B132, R64)."""
+        """A stream that is not done within ``shutdown_timeout`` is cut, as the client can see (B132, R64)."""
         for engine in ENGINES:
             config = {"proxy": {"engine": engine}, "server": {"shutdown_timeout": "300ms"}}
             program = self.run_program("--demo", config=config).wait()
