@@ -16,7 +16,12 @@ from twisted.internet.error import (
     DNSLookupError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS, trustRootFromCertificates
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
@@ -60,6 +65,7 @@ def _tcp(reactor: Any, host: str, port: int, limit: float) -> IStreamClientEndpo
     return HostnameEndpoint(reactor, host, port, timeout=limit)
 
 
+@implementer(IOpenSSLClientConnectionCreator)
 class _Unverified:
     """Makes TLS connections that accept any certificate, because the operator says so for this endpoint."""
 
@@ -67,7 +73,8 @@ class _Unverified:
         self._host = host
         self._context = CertificateOptions(verify=False).getContext()
 
-    def clientConnectionForTLS(self, protocol: Any) -> SSL.Connection:
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        """Make the connection under Twisted's TLS; it asks for the host by name, unless that is an address."""
         connection = SSL.Connection(self._context, None)
         if not self._host.replace(".", "").isdigit() and ":" not in self._host:
             connection.set_tlsext_host_name(self._host.encode("idna"))
