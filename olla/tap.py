@@ -21,6 +21,7 @@ from olla.plugged import limiter_factories, selector_factories
 
 BAD_USAGE = 2
 BAD_CONFIGURATION = 1
+FULL_COLLECTIONS_ARE_DEAR = (50_000, 20, 50)  # each looks at every object of every stream
 
 
 class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is untyped
@@ -113,6 +114,7 @@ class _Process(MultiService):
         super().startService()
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*FULL_COLLECTIONS_ARE_DEAR)
 
     def stopService(self) -> Deferred[Any]:
         """Stop what was started last first, and wait for each: the engines behind outlive the proxy's streams."""
