@@ -54,6 +54,11 @@ def profiles_of(config: Config) -> dict[str, Profile]:
     return {profile.name: profile for profile in config.profiles.known}
 
 
+def disabled_prefixes(config: Config) -> frozenset[str]:
+    """Give the prefixes of the profiles that the configuration takes out."""
+    return frozenset(prefix for one in config.profiles.disabled for prefix in (one.name, *one.prefixes))
+
+
 def endpoints_of(config: Config) -> list[Endpoint]:
     """Give the endpoints in configured order; those that share an address get ids that tell them apart."""
     made = [_endpoint(given) for given in config.discovery.static.endpoints]

@@ -117,7 +117,7 @@ class Parts:
         )
         self.admission = Admission(Identities(), address.of, self._admit, self.bus.tell)
         self.answers = Answers(__version__, assembly.cors(config), self.adapter, self.clock)
-        self.routes = Routes(self.profiles)
+        self.routes = Routes(self.profiles, assembly.disabled_prefixes(config))
         self.narrowing = self._make_narrowing()
         self.plans = self._make_plans()
         self.forwarder = Forwarder(

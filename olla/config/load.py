@@ -172,7 +172,7 @@ def _complete(config: Config, catalogue: Catalogue, cwd: Path, reading: Reading)
     return evolve(
         config,
         discovery=evolve(config.discovery, static=endpoints),
-        profiles=evolve(config.profiles, known=kept),
+        profiles=evolve(config.profiles, known=kept, disabled=tuple(removed)),
         model_registry=evolve(config.model_registry, enable_unifier=_unifies(config, reading)),
     )
 

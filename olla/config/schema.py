@@ -245,10 +245,12 @@ class ProfilesConfig:
 
     :ivar dir: folder of profile files; ``""`` is ``config/profiles``, if it is there.
     :ivar known: every profile in use, the shipped ones, overridden and joined by the folder's.
+    :ivar disabled: those that ``proxy.profile_filter`` takes out.
     """
 
     dir: str = key(TEXT, "")
     known: tuple[Profile, ...] = ()
+    disabled: tuple[Profile, ...] = ()
 
 
 @frozen

@@ -72,10 +72,13 @@ class FrontRequest(StockRequest):
             return
         super().handleContentChunk(data)
 
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """The request is whole; one that was refused meanwhile has its answer."""
+        if not self.channel.refused:
+            super().requestReceived(command, path, version)
+
     def process(self) -> None:
         """Hand over to the resource, without the header fields that stock Twisted would make up."""
-        if self.channel.refused:
-            return
         self.channel.body_complete()
         self.site = self.channel.site
         self.prepath, self.postpath = [], []
