@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -167,7 +168,7 @@ class World:
 
     def olla(self, engine: str) -> Program:
         """
-        Give the running Olla with this engine, once it knows every backend's models.
+        Give the running Olla with this engine, once it finds every backend well and knows its models.
 
         :param engine: ``olla`` or ``sherpa``.
         """
@@ -185,27 +186,27 @@ class World:
                 }
             )
             atexit.register(program.stop)
-            self._programs[engine] = program
-            _wait_for_models(program.wait(), len(self.servers))
+            self._programs[engine] = program.wait()
+        _wait_until_well(self._programs[engine])
         return self._programs[engine]
 
 
-def _wait_for_models(program: Program, endpoints: int) -> None:
+def _wait_until_well(program: Program) -> None:
     until = time.monotonic() + STARTS_WITHIN
-    seen = b""
+    shown: list[dict[str, Any]] = []
     while time.monotonic() < until:
-        seen = program.get("/olla/models")[1]
-        details = [model.get("olla", {}) for model in json.loads(seen)["data"]]
-        if len({one["endpoint"] for detail in details for one in detail.get("availability", ())}) == endpoints:
+        shown = json.loads(program.get("/internal/status/endpoints")[1])["endpoints"]
+        if all(one["status"] == "healthy" and one.get("model_count") for one in shown):
             return
         time.sleep(0.1)
-    raise AssertionError(f"not every endpoint has told its models: {seen!r}")
+    raise AssertionError(f"not every endpoint is well: {shown}")
 
 
 @cache
 def world() -> World:
     """Start all servers, once for all tests; they end with the process."""
     folder = Path(mkdtemp(prefix="olla-real-"))
+    atexit.register(rmtree, folder, ignore_errors=True)  # first registered, last called
     models = [tiny_model(folder, name, seed) for name, seed in (("alpha", 7), ("beta", 11))]
     llamas = [llama_server(model.stem, folder, model) for model in models]
     servers = [*llamas, litellm_proxy(folder), ollama_engine(folder)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from threading import Event, Thread
@@ -112,6 +113,7 @@ class Failover:
 
     def listen(self: Any) -> list[Listener]:
         """Start long streams on both servers, and wait until each has said something; the last is raw."""
+        self.until(self.both_are_well)  # the test on the other engine has killed one of them
         address = self.address("/olla/openai/v1")
         listeners = [*(Listener(address) for _ in range(STREAMS)), RawListener(address)]
         for one in listeners:
@@ -120,11 +122,14 @@ class Failover:
         self.assertEqual({one.endpoint for one in listeners}, LLAMAS)
         return listeners
 
+    def both_are_well(self: Any) -> bool:
+        """Say whether Olla takes both servers for healthy."""
+        endpoints = json.loads(self.program.get("/internal/status/endpoints")[1])["endpoints"]
+        return {one["name"] for one in endpoints if one["status"] == "healthy"} >= LLAMAS
+
     def ask(self: Any) -> str:
         """Ask something short, and say who answered."""
-        raw = self.client().chat.completions.with_raw_response.create(
-            model=CHAT_MODEL, messages=HELLO, max_tokens=4
-        )
+        raw = self.client().chat.completions.with_raw_response.create(model=CHAT_MODEL, messages=HELLO, max_tokens=4)
         self.assertTrue(raw.parse().choices)
         return str(raw.headers["X-Olla-Endpoint"])
 
