@@ -266,9 +266,7 @@ class ProxyCase(SynchronousTestCase):
             port = 9000 + number
             if backend is not None:
                 self.network.listeners[port] = backend
-            endpoints.append(
-                {"name": name, "url": f"http://127.0.0.1:{port}", "type": "openai", **(endpoint or {})}
-            )
+            endpoints.append({"name": name, "url": f"http://127.0.0.1:{port}", "type": "openai", **(endpoint or {})})
         config = {
             "server": {"rate_limits": UNLIMITED, **sections.pop("server", {})},
             "proxy": {"engine": self.engine, **sections.pop("proxy", {})},
@@ -328,9 +326,7 @@ class ProxyCase(SynchronousTestCase):
         **fields: str,
     ) -> Client:
         """Send a request with a JSON body; by default a chat with model ``m``."""
-        return self.send(
-            request("POST", path, {"model": "m"} if body is None else body, self.detour, **fields), peer
-        )
+        return self.send(request("POST", path, {"model": "m"} if body is None else body, self.detour, **fields), peer)
 
     def get(self, path: str, peer: str = "192.0.2.7", **fields: str) -> Client:
         """Send a ``GET``."""

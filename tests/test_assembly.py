@@ -145,9 +145,7 @@ class NumberTests(AssemblyCase):
     def test_retry(self) -> None:
         """The keys of proxy.retry are honoured (http-api.md §6.3)."""
         rules = assembly.retry_rules(
-            self.config(
-                proxy={"retry": {"max_attempts": 2, "on_status_codes": [500], "on_connection_failure": False}}
-            )
+            self.config(proxy={"retry": {"max_attempts": 2, "on_status_codes": [500], "on_connection_failure": False}})
         )
         self.assertEqual((rules.max_attempts, rules.on_status, rules.on_connection_failure), (2, {500}, False))
         self.assertEqual(assembly.retry_rules(self.config()).on_status, {429, 503})

@@ -98,9 +98,7 @@ class Health:
             member.recovered_at = now
         member.settle()
         until = max(0.0, member.next_check - now)
-        self.tell(
-            HealthChanged(member.endpoint, before.value, after.value, member.last_error, member.failures, until)
-        )
+        self.tell(HealthChanged(member.endpoint, before.value, after.value, member.last_error, member.failures, until))
         if before.routable and not after.routable:
             self.on_lost(member)
         return change

@@ -116,9 +116,7 @@ class Catalog:
         self._aliases = aliases
         self._forget_entries()
 
-    def _admitted(
-        self, endpoint: Endpoint, models: Iterable[ListedModel]
-    ) -> tuple[tuple[ListedModel, ...], int]:
+    def _admitted(self, endpoint: Endpoint, models: Iterable[ListedModel]) -> tuple[tuple[ListedModel, ...], int]:
         admits = Filter(endpoint.model_include, endpoint.model_exclude).admits
         named: dict[str, ListedModel] = {}
         for model in models:

@@ -207,9 +207,7 @@ def anthropic_listing(models: Iterable[Shown], limit: int | None, after: str, be
         models = models[ids.index(after) + 1 :]
     elif before in ids:
         models = models[: ids.index(before)]
-    page = (
-        models if limit is None else models[-limit:] if before in ids and after not in ids else models[:limit]
-    )
+    page = models if limit is None else models[-limit:] if before in ids and after not in ids else models[:limit]
     return {
         "data": [anthropic_entry(model) for model in page],
         "has_more": len(page) < len(models),

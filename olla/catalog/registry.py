@@ -81,9 +81,7 @@ def _record(row: _Row, endpoints: Mapping[str, EndpointView], wall: float, catal
     by_address = sorted(entry.sources, key=lambda source: source.endpoint.url)
     facts = merged(source.facts for source in by_address)
     original = next((s.model.quantization for s in by_address if s.model.quantization), "")
-    views = sorted(
-        {endpoints[source.endpoint.name] for source in entry.sources}, key=lambda view: (view.name, view.id)
-    )
+    views = sorted({endpoints[source.endpoint.name] for source in entry.sources}, key=lambda view: (view.name, view.id))
     size = next((source.facts.size for source in by_address if source.facts.size), 0)
     told: Json = {
         "type": facts.type,

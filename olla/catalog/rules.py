@@ -12,9 +12,7 @@ Labels = tuple[str, ...]
 END = r"(?![a-z])"  # so that kimiko is not kimi
 REST = r"[-_:./]*(.*)"
 VERSION = r"[-_:]?v?(\d+(?:\.\d+)*)(?![\d.]*b\b)"  # 3.1, but not the 7 of 7b
-PUBLISHED = (
-    "phi|llama|gemma|qwen|mistral|glm|granite|nemotron|exaone|kimi|minimax|hunyuan|olmo|internlm|smollm"
-)
+PUBLISHED = "phi|llama|gemma|qwen|mistral|glm|granite|nemotron|exaone|kimi|minimax|hunyuan|olmo|internlm|smollm"
 
 VISION: Labels = ("vision", "multimodal", "image-understanding")
 EMBEDDINGS: Labels = ("embeddings", "similarity", "vector-search")

@@ -146,7 +146,6 @@ def _within(entry: Entry, endpoints: Mapping[str, EndpointView]) -> Entry | None
 
 def _offers(entry: Entry, endpoints: Mapping[str, EndpointView]) -> Iterator[Offer]:
     offers = {
-        source.endpoint.name: Offer(source, endpoints[source.endpoint.name])
-        for source in reversed(entry.sources)
+        source.endpoint.name: Offer(source, endpoints[source.endpoint.name]) for source in reversed(entry.sources)
     }
     return iter(sorted(offers.values(), key=lambda offer: (-offer.endpoint.priority, offer.endpoint.name)))

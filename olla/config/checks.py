@@ -16,9 +16,7 @@ from olla.config.schema import Config
 SYSTEM_FOLDERS = ("/etc", "/var", "/usr", "/bin", "/sbin", "/boot", "/sys", "/proc", "/dev", "/root")
 SHORT_RESPONSE = 120.0
 
-_WINDOWS_FOLDER = re.compile(
-    r"[a-z]:[\\/]*($|(windows|program files( \(x86\))?|programdata)([\\/]|$))", re.IGNORECASE
-)
+_WINDOWS_FOLDER = re.compile(r"[a-z]:[\\/]*($|(windows|program files( \(x86\))?|programdata)([\\/]|$))", re.IGNORECASE)
 
 
 @frozen

@@ -144,9 +144,7 @@ def find_rules(environ: Mapping[str, str], cwd: Path) -> FoundRules:
         try:
             rules, said = _read(path, candidate)
         except ConfigError as error:
-            skipped = (
-                Remark(f.path, f"{f.message}; this file is skipped", f.source, f.line) for f in error.faults
-            )
+            skipped = (Remark(f.path, f"{f.message}; this file is skipped", f.source, f.line) for f in error.faults)
             warnings += skipped
         else:
             return FoundRules(rules, candidate, (*warnings, *said))

@@ -294,9 +294,7 @@ class ProfileBlock:
             default_priority=self.characteristics.default_priority,
             capability_patterns=tuple(models.capability_patterns.items()),
             context_patterns=tuple((row.pattern, row.context) for row in models.context_patterns),
-            detection=Detection(
-                hints.headers, hints.user_agent_patterns, hints.path_indicators, hints.default_ports
-            ),
+            detection=Detection(hints.headers, hints.user_agent_patterns, hints.path_indicators, hints.default_ports),
             resources=self.resources.value(),
             path_rewrites=tuple(api.path_rewrites.items()),
             listing_paths=self._listings(),

@@ -122,9 +122,7 @@ class ProxyConfig:
         DURATION, 30.0, NOT_NEGATIVE, env="OLLA_PROXY_CONNECTION_KEEP_ALIVE", convert=lambda s: s or 30.0
     )
     response_timeout: float = key(DURATION, 900.0, NOT_NEGATIVE, env="OLLA_PROXY_RESPONSE_TIMEOUT")
-    read_timeout: float = key(
-        DURATION, 600.0, NOT_NEGATIVE, env="OLLA_PROXY_READ_TIMEOUT", convert=lambda s: s or 60.0
-    )
+    read_timeout: float = key(DURATION, 600.0, NOT_NEGATIVE, env="OLLA_PROXY_READ_TIMEOUT", convert=lambda s: s or 60.0)
     response_header_timeout: float = key(
         DURATION, 30.0, NOT_NEGATIVE, env="OLLA_PROXY_RESPONSE_HEADER_TIMEOUT", convert=lambda s: s or 30.0
     )

@@ -92,9 +92,7 @@ class Cors:
 
     enabled: bool = key(TRUTH, True, env="OLLA_SERVER_CORS_ENABLED")
     allowed_origins: tuple[str, ...] = keys(TEXT, ("*",), env="OLLA_SERVER_CORS_ALLOWED_ORIGINS")
-    allowed_methods: tuple[str, ...] = keys(
-        TEXT, ("GET", "POST", "OPTIONS"), env="OLLA_SERVER_CORS_ALLOWED_METHODS"
-    )
+    allowed_methods: tuple[str, ...] = keys(TEXT, ("GET", "POST", "OPTIONS"), env="OLLA_SERVER_CORS_ALLOWED_METHODS")
     allowed_headers: tuple[str, ...] = keys(TEXT, ("*",), env="OLLA_SERVER_CORS_ALLOWED_HEADERS")
     exposed_headers: tuple[str, ...] = keys(TEXT, (), env="OLLA_SERVER_CORS_EXPOSED_HEADERS")
     allow_credentials: bool = key(TRUTH, False, env="OLLA_SERVER_CORS_ALLOW_CREDENTIALS")

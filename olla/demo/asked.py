@@ -62,9 +62,7 @@ class Asked:
     def inner(self, name: str) -> Asked:
         """Give the object inside; an empty one when absent."""
         value = self.fields.get(name)
-        return (
-            Asked({}) if value is None else Asked(value) if isinstance(value, dict) else _wrong(name, "an object")
-        )
+        return Asked({}) if value is None else Asked(value) if isinstance(value, dict) else _wrong(name, "an object")
 
     def items(self, name: str) -> Sequence[Asked]:
         """Give a list of objects; an empty one when absent."""

@@ -125,9 +125,7 @@ class OpenAIEngine(Engine):
     def _embed(self, asked: Asked) -> Reply:
         model = self.known(asked.text("model"))
         texts = some_texts(asked, "input")
-        data = [
-            {"object": "embedding", "index": index, "embedding": vector(text)} for index, text in enumerate(texts)
-        ]
+        data = [{"object": "embedding", "index": index, "embedding": vector(text)} for index, text in enumerate(texts)]
         size = sum(map(count, texts))
         used = {"prompt_tokens": size, "total_tokens": size}
         return whole({"object": "list", "data": data, "model": model, "usage": used})

@@ -201,9 +201,7 @@ def _of_metrics(metrics: Metrics, made: Fact) -> Facts:
         "ttft_ms": metrics.time_to_first_token if first is None else first,
         "generation_ms": spent,
         "total_ms": total,
-        "tokens_per_second": made * 1000 / total
-        if isinstance(made, int) and total and spent is None
-        else None,
+        "tokens_per_second": made * 1000 / total if isinstance(made, int) and total and spent is None else None,
     }
 
 

@@ -74,9 +74,7 @@ def error_fields(refusal: Refusal) -> Fields:
     return fields
 
 
-def abort_event(
-    content_type: bytes | None, surface: str, message: str, content_encoding: bytes | None = None
-) -> bytes:
+def abort_event(content_type: bytes | None, surface: str, message: str, content_encoding: bytes | None = None) -> bytes:
     """
     Write the last words of a stream that will never be whole (http-api.md §6.4).
 

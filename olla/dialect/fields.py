@@ -189,9 +189,7 @@ class EndpointFields:
         fields += self._last
         return fields
 
-    def _tell_of_client(
-        self, fields: Fields, request: Request, seen: dict[bytes, bytes], trusted: bool
-    ) -> None:
+    def _tell_of_client(self, fields: Fields, request: Request, seen: dict[bytes, bytes], trusted: bool) -> None:
         peer = request.peer.encode()
         before = seen.get(b"x-forwarded-for") if trusted else None
         host = seen.get(b"host")

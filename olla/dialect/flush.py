@@ -25,6 +25,4 @@ def flushes(profile: str, content_type: bytes | None, stream: bool) -> bool:
     """
     if profile != "auto":
         return profile == "streaming"
-    return (
-        stream or content_type is None or bool(STREAMS.search(content_type)) or not WHOLE.match(content_type)
-    )
+    return stream or content_type is None or bool(STREAMS.search(content_type)) or not WHOLE.match(content_type)

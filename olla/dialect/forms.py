@@ -10,9 +10,7 @@ MAX_FIELDS = 1000
 MAX_VALUE = 4096
 MAX_PART_HEAD = 16384
 BOUNDARY = re.compile(rb';[ \t]*boundary=(?:"([^"]{1,200})"|([^;" \t]{1,200}))', re.IGNORECASE)
-DISPOSITION = re.compile(
-    rb"(?:^|\n)content-disposition:[ \t]*form-data((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE
-)
+DISPOSITION = re.compile(rb"(?:^|\n)content-disposition:[ \t]*form-data((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE)
 NAME = re.compile(rb';[ \t]*name=(?:"([^"]*)"|([^;" \t\r\n]+))', re.IGNORECASE)
 FILENAME = re.compile(rb";[ \t]*filename\*?=", re.IGNORECASE)
 

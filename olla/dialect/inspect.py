@@ -114,9 +114,7 @@ def is_json(content_type: bytes | None, data: bytes) -> bool:
     kind = content_type.lower() if content_type else b""
     if b"application/json" in kind or b"+json" in kind:
         return True
-    return (not kind or kind.startswith(b"application/x-www-form-urlencoded")) and data[
-        :256
-    ].lstrip().startswith(b"{")
+    return (not kind or kind.startswith(b"application/x-www-form-urlencoded")) and data[:256].lstrip().startswith(b"{")
 
 
 def model_in_path(path: str, size: int) -> str:
@@ -182,17 +180,13 @@ def _string(data: bytes, found: dict[str, tuple[int, int]], names: Iterable[str]
 
 def _in_messages(data: bytes) -> str:
     try:
-        messages = msgspec.json.decode(
-            msgspec.json.decode(data, type=Nested).messages, type=list[msgspec.Raw]
-        )
+        messages = msgspec.json.decode(msgspec.json.decode(data, type=Nested).messages, type=list[msgspec.Raw])
         return (msgspec.json.decode(messages[0], type=Asked).model or "").strip() if messages else ""
     except UNREADABLE:
         return ""
 
 
-def _in_form(
-    path: str, where: str, found: Iterable[tuple[str, int, int]], data: bytes, session: str
-) -> Requirements:
+def _in_form(path: str, where: str, found: Iterable[tuple[str, int, int]], data: bytes, session: str) -> Requirements:
     model, stream, spans = where, False, []
     multipart = data.startswith(b"--")
     for name, start, stop in found:

@@ -32,9 +32,7 @@ def rename(body: Body, wanted: Requirements, new: str) -> Body:
     data = body.peek(SCAN_LIMIT)
     spans = model_spans(data)
     if not spans and wanted.path in NATIVE_PATHS:
-        spans = tuple(
-            (start, stop) for key, start, stop in members(data, NAME_KEYS) if key == "name" and start < stop
-        )
+        spans = tuple((start, stop) for key, start, stop in members(data, NAME_KEYS) if key == "name" and start < stop)
     return _spliced(body, spans, msgspec.json.encode(new))
 
 
@@ -60,13 +58,7 @@ def rename_target(rest: bytes, wanted: Requirements, new: str) -> bytes:
         group = match.lastgroup or "whole"
         if unquote(match[group]).strip() == wanted.model:
             safe = "/:@" if group == "whole" else ":@"
-            return (
-                path[: match.start(group)]
-                + quote(new, safe).encode()
-                + path[match.end(group) :]
-                + mark
-                + query
-            )
+            return path[: match.start(group)] + quote(new, safe).encode() + path[match.end(group) :] + mark + query
     if model_in_query(query) == wanted.model:
         for name, start, stop in forms.pairs(query):
             if name == "model":

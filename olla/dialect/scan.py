@@ -35,8 +35,7 @@ def keys(*names: str) -> re.Pattern[bytes]:
     :param names: lower case letters and ``_``.
     """
     spelled = (
-        "".join(rf"(?:{letter}|\\u00(?:{ord(letter):x}|{ord(letter.upper()):x}))" for letter in name)
-        for name in names
+        "".join(rf"(?:{letter}|\\u00(?:{ord(letter):x}|{ord(letter.upper()):x}))" for letter in name) for name in names
     )
     return re.compile(rf'("(?:{"|".join(spelled)})")[ \t\r\n]*:[ \t\r\n]*'.encode(), re.IGNORECASE)
 

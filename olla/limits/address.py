@@ -80,9 +80,7 @@ class ClientAddress:
         if not self.trust or not self._trusted(parse(peer)):
             return peer
         forwarded = [
-            address
-            for element in _elements(request, b"x-forwarded-for")
-            if (address := parse(element)) is not None
+            address for element in _elements(request, b"x-forwarded-for") if (address := parse(element)) is not None
         ]
         for address in reversed(forwarded):
             if not self._trusted(address):

@@ -42,9 +42,7 @@ class Adapter:
 
     def detected(self, member: Member) -> None:
         """Show clients the type that ``member`` was found to be."""
-        self._shaping[member.endpoint] = EndpointFields(
-            evolve(member.endpoint, profile=member.profile), self.version
-        )
+        self._shaping[member.endpoint] = EndpointFields(evolve(member.endpoint, profile=member.profile), self.version)
 
     def forget(self, endpoint: Endpoint) -> None:
         """Drop what is kept for an endpoint that is configured no more."""

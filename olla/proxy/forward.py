@@ -254,14 +254,10 @@ class Forwarder:
 
     def _note(self, story: Story, endpoint: Endpoint, failure: UpstreamFailure, remaining: int) -> None:
         self.tell(
-            AttemptFailed(
-                story.request.id, endpoint, reason_of(failure), failure.detail, story.attempts, remaining
-            )
+            AttemptFailed(story.request.id, endpoint, reason_of(failure), failure.detail, story.attempts, remaining)
         )
 
-    def _respond(
-        self, exchange: IExchange, reply: IReply, limits: Sequence[tuple[bytes, bytes]], story: Story
-    ) -> None:
+    def _respond(self, exchange: IExchange, reply: IReply, limits: Sequence[tuple[bytes, bytes]], story: Story) -> None:
         now = self.clock()
         story.status, story.head_at, story.reply = reply.head.status, now, reply
         exchange.respond(self.answers.relayed(reply.head, story, limits, now))

@@ -108,9 +108,7 @@ class Routes:
             route = self.find(target)
         except Refusal:
             return False
-        return not (route.listing is not None and method in (b"GET", b"HEAD")) and not self.unsupported(
-            method, route
-        )
+        return not (route.listing is not None and method in (b"GET", b"HEAD")) and not self.unsupported(method, route)
 
     def unsupported(self, method: bytes, route: Route) -> NotSupported | None:
         """Give the refusal of what cannot be spread over several backends (http-api.md §2.4)."""

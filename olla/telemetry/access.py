@@ -138,9 +138,7 @@ class CompletionLog:
         if level in self.shown:
             self.write(self.form(self._completion(event, level, message)))
         if DEBUG in self.shown and event.usage is not None:
-            self.write(
-                self.form(Note(self.stamp(), DEBUG, "Provider metrics", provider_facts(event, event.usage)))
-            )
+            self.write(self.form(Note(self.stamp(), DEBUG, "Provider metrics", provider_facts(event, event.usage))))
 
     def _completion(self, event: Finished, level: str, message: str) -> Completion:
         record = Completion(

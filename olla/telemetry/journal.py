@@ -75,9 +75,7 @@ class Journal:
     def attempt_failed(self, event: AttemptFailed) -> None:
         """Tell that an endpoint was tried in vain, and whether another is left to try."""
         self._log.warn(
-            "Connection failed to endpoint, marking as unhealthy"
-            if event.reason == "connect"
-            else "Attempt failed",
+            "Connection failed to endpoint, marking as unhealthy" if event.reason == "connect" else "Attempt failed",
             request_id=event.id,
             endpoint=event.endpoint.name,
             reason=event.reason,

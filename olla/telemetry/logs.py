@@ -42,9 +42,7 @@ LEVEL = {
     LogLevel.error: ERROR,
     LogLevel.critical: ERROR,
 }
-NOT_FACTS = frozenset(
-    {"message", "time", "system", "format", "isError", "failure", "why", "timestamp", "level", "msg"}
-)
+NOT_FACTS = frozenset({"message", "time", "system", "format", "isError", "failure", "why", "timestamp", "level", "msg"})
 CHATTY = ("twisted.", "log_legacy", "klein")
 
 

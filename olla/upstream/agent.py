@@ -184,9 +184,7 @@ class _NoEndpoints:
 class _ExactAgent(Agent):
     """Twisted's Agent, asked with a target that is not taken apart."""
 
-    def ask(
-        self, connection: _Connection, outgoing: Outgoing, uri: URI, body: IBodyProducer | None
-    ) -> Deferred[Any]:
+    def ask(self, connection: _Connection, outgoing: Outgoing, uri: URI, body: IBodyProducer | None) -> Deferred[Any]:
         """
         Send ``outgoing``.
 

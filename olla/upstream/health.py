@@ -104,9 +104,7 @@ class HealthChecker(Service):
                 await self._wait(pause)
                 pause *= 2
             else:
-                return CheckOutcome(
-                    answer.status, self._clock.seconds() - asked, retry_after=self._retry_after(answer)
-                )
+                return CheckOutcome(answer.status, self._clock.seconds() - asked, retry_after=self._retry_after(answer))
         raise AssertionError("the last attempt returns")
 
     def _wait(self, seconds: float) -> Deferred[None]:

@@ -40,9 +40,7 @@ class ModelStatsPage:
             {
                 "timestamp": timestamp(self.wall()),
                 "models": [_model(name, figures, apart, now) for name, figures in ranked],
-                "endpoints": {
-                    name: _record(name, figures.tally, now) for name, figures in self.stats.endpoints.items()
-                }
+                "endpoints": {name: _record(name, figures.tally, now) for name, figures in self.stats.endpoints.items()}
                 if endpoints
                 else {},
                 "summary": self._summary(ranked, now),

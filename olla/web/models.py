@@ -64,9 +64,7 @@ class ModelPages:
         asked = _value(query, b"format") or "unified"
         format = FORMATS.get(asked.lower())
         if format is None:
-            raise InvalidFormat(
-                f"Unsupported format {_short(asked)}; supported: {', '.join(sorted(FORMATS))}"
-            )
+            raise InvalidFormat(f"Unsupported format {_short(asked)}; supported: {', '.join(sorted(FORMATS))}")
         return self._listing(None, format, _selection(query))
 
     def one(self, id: str, query: Query) -> Page:
@@ -134,9 +132,7 @@ class ModelPages:
         return found
 
     def _shown(self, profiles: frozenset[str] | None, aliases: bool) -> tuple[Shown, ...]:
-        return self._once(
-            (profiles, aliases), lambda: shown_models(self.catalog, self._state[1], profiles, aliases)
-        )
+        return self._once((profiles, aliases), lambda: shown_models(self.catalog, self._state[1], profiles, aliases))
 
     def _once(self, key: object, make: Callable[[], T]) -> T:
         """Give what was made under ``key`` since the models or the endpoints have changed last, or make it."""

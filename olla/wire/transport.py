@@ -46,9 +46,7 @@ class AtOnce(_Base):
         try:
             sent = self.socket.send(data)
         except OSError:
-            sent = (
-                0  # full, or broken: doWrite finds out, and reports it where nobody is in the middle of something
-            )
+            sent = 0  # full, or broken: doWrite finds out, and reports it where nobody is in the middle of something
         if sent < len(data):
             super().write(data[sent:])
 

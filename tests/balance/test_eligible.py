@@ -145,9 +145,7 @@ class NarrowTests(SynchronousTestCase):
     def test_model_before_guesses(self) -> None:
         """Neither path nor ability ever takes a named model from its only endpoint (B44, §7.3)."""
         self.assertEqual(self.names(self.narrow(asks("m", "/api/chat", "vision"), located=on(b="m"))), "b")
-        self.assertEqual(
-            self.names(self.narrow(asks("m", "/v1/chat/completions", "vision"), located=on(b="m"))), "b"
-        )
+        self.assertEqual(self.names(self.narrow(asks("m", "/v1/chat/completions", "vision"), located=on(b="m"))), "b")
 
     def test_path_prefers_among_owners(self) -> None:
         """Among those that have the model the path may prefer (§7.3)."""

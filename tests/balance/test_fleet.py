@@ -422,9 +422,7 @@ class ReplaceTests(SynchronousTestCase):
 
     def test_changed(self) -> None:
         """What is configured differently, a secret even, begins anew; the old one loses its pins."""
-        changed = self.scene.fleet.replace(
-            [endpoint("a", credential=(b"Authorization", b"Bearer new")), endpoint("b")]
-        )
+        changed = self.scene.fleet.replace([endpoint("a", credential=(b"Authorization", b"Bearer new")), endpoint("b")])
         (new,) = changed.added
         self.assertEqual((new.name, new.status, changed.removed), ("a", Status.UNKNOWN, (self.a,)))
         self.assertEqual(self.scene.lost, [self.a])

@@ -107,9 +107,7 @@ class HealthTests(SynchronousTestCase):
         """A recovery is seen by the check that notices it, and by no other (B20)."""
         self.check(DOWN, 2)
         changes = [self.scene.fleet.checked(self.member, GOOD, self.now + tick) for tick in range(4)]
-        self.assertEqual(
-            [change is not None and change.recovered for change in changes], [True, False, False, False]
-        )
+        self.assertEqual([change is not None and change.recovered for change in changes], [True, False, False, False])
 
     def test_recovery_after_traffic(self) -> None:
         """What a request found offline is back with the next good check, and that is a recovery (B80)."""

@@ -94,9 +94,7 @@ class StrategyTests(SynchronousTestCase):
                     missed(strategy, ELSEWHERE, refreshed, routable=False),
                     ("rejected", "no_healthy_after_discovery", 503),
                 )
-            self.assertEqual(
-                missed(strategy, ELSEWHERE, Refreshed.BROKEN), ("fallback", "discovery_error_fallback", 0)
-            )
+            self.assertEqual(missed(strategy, ELSEWHERE, Refreshed.BROKEN), ("fallback", "discovery_error_fallback", 0))
 
     def test_refreshes(self) -> None:
         """Only ``discovery`` lists models anew, and only if told to."""

@@ -53,9 +53,7 @@ class Failover(ProxyCase):
         self.assertEqual(client.field("X-Olla-Attempts"), "2")
         self.assertEqual([json.loads(seen.body) for seen in second.seen], [{"model": "m", "n": 1}])
         status = json.loads(self.get("/internal/status/endpoints").body)
-        self.assertEqual(
-            {one["name"]: one["status"] for one in status["endpoints"]}, {"a": "offline", "b": "healthy"}
-        )
+        self.assertEqual({one["name"]: one["status"] for one in status["endpoints"]}, {"a": "offline", "b": "healthy"})
 
     def test_reset(self) -> None:
         """A connection reset before any answer moves the request on (R34)."""
@@ -307,9 +305,7 @@ class Leaving(ProxyCase):
 
         def play(connection: BackendConnection, seen: Seen) -> None:
             connections.append(connection)
-            head = (
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-            )
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
             connection.transport.write(head)
             for piece in pieces:
                 connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))

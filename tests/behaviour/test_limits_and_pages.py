@@ -46,9 +46,7 @@ class Limits(ProxyCase):
         """A body over the limit is 413, announced or not, and no backend sees a byte (C66, R53)."""
         backend = Backend(play=says(answer({})))
         self.start({"a": backend}, server={"request_limits": {"max_body_size": 1000}})
-        announced = self.send(
-            b"POST /olla/openai/v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000\r\n\r\n"
-        )
+        announced = self.send(b"POST /olla/openai/v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000\r\n\r\n")
         came = self.post(body=b'{"model": "m", "pad": "%s"}' % (b"x" * 2000))
         for client in (announced, came):
             self.assertEqual((client.status, client.json["error"]["code"]), (413, "REQUEST_TOO_LARGE"))

@@ -21,13 +21,9 @@ def reader() -> FactReader:
     return FactReader(Rules(), {profile.name: profile for profile in load_profiles(None).profiles})
 
 
-def endpoint(
-    name: str, profile: str = "ollama", priority: int = 100, exclude: tuple[str, ...] = ()
-) -> Endpoint:
+def endpoint(name: str, profile: str = "ollama", priority: int = 100, exclude: tuple[str, ...] = ()) -> Endpoint:
     """Make an endpoint; its address is its name."""
-    return Endpoint(
-        name, "http", name, 11434, type=profile, profile=profile, priority=priority, model_exclude=exclude
-    )
+    return Endpoint(name, "http", name, 11434, type=profile, profile=profile, priority=priority, model_exclude=exclude)
 
 
 def named(*names: str, **facts: object) -> list[ListedModel]:

@@ -49,9 +49,7 @@ class LocateTests(SynchronousTestCase):
 
     def test_filters(self) -> None:
         """A model that one endpoint's filter excludes is found at the other alone (B92)."""
-        catalog = catalog_of(
-            {endpoint("a", exclude=("*LLAMA*",)): named("llama3", "phi"), B: named("llama3")}
-        )
+        catalog = catalog_of({endpoint("a", exclude=("*LLAMA*",)): named("llama3", "phi"), B: named("llama3")})
         self.assertEqual(catalog.locate("llama3").names, {"b": "llama3"})
         self.assertEqual(catalog.locate("phi").names, {"a": "phi"})
 

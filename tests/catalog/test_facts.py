@@ -181,9 +181,7 @@ class CapabilityTests(SynchronousTestCase):
 
     def test_embedding_family(self) -> None:
         """An Ollama model of family nomic-bert makes embeddings, whatever it is called (C141)."""
-        self.assertEqual(
-            self.reader.read(ListedModel("mine", family="nomic-bert"), "ollama").kind, "embeddings"
-        )
+        self.assertEqual(self.reader.read(ListedModel("mine", family="nomic-bert"), "ollama").kind, "embeddings")
 
     def test_by_context(self) -> None:
         """Long contexts are capabilities too (§16)."""
@@ -194,9 +192,7 @@ class CapabilityTests(SynchronousTestCase):
 
     def test_said_by_the_backend(self) -> None:
         """What a backend says itself is added, in our spelling (§16)."""
-        self.assertLessEqual(
-            {"tools", "tool-use", "vision"}, self.labels("m", capabilities=("tool_use", "Vision"))
-        )
+        self.assertLessEqual({"tools", "tool-use", "vision"}, self.labels("m", capabilities=("tool_use", "Vision")))
 
     def test_context_of_the_profile(self) -> None:
         """A context that is not listed comes from the profile's globs, one that is listed does not (P31)."""
@@ -210,9 +206,7 @@ class MergeTests(SynchronousTestCase):
 
     def test_merged(self) -> None:
         """The first known value is kept, capabilities are united and sizes added (B106)."""
-        one = Facts(
-            context=0, quantization="q4km", size=5, capabilities=("chat",), family="llama", variant="3"
-        )
+        one = Facts(context=0, quantization="q4km", size=5, capabilities=("chat",), family="llama", variant="3")
         two = Facts(
             context=8192,
             format="gguf",
@@ -222,8 +216,6 @@ class MergeTests(SynchronousTestCase):
             family="x",
         )
         both = merged([one, two])
-        self.assertEqual(
-            (both.context, both.format, both.quantization, both.size), (8192, "gguf", "q4km", 12)
-        )
+        self.assertEqual((both.context, both.format, both.quantization, both.size), (8192, "gguf", "q4km", 12))
         self.assertEqual(both.capabilities, ("chat", "vision"))
         self.assertEqual((both.family, both.variant), ("llama", "3"))

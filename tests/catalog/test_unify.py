@@ -12,9 +12,7 @@ from olla.domain.models import ListedModel
 from tests.catalog.making import catalog_of, endpoint, named, reader
 
 ONE, TWO = "sha256:" + "1" * 56 + "aaaaaaaa", "sha256:" + "2" * 56 + "bbbbbbbb"
-MODELS = st.builds(
-    ListedModel, st.sampled_from(["m", "M", "n", "m-bbbbbbbb"]), digest=st.sampled_from(["", ONE, TWO])
-)
+MODELS = st.builds(ListedModel, st.sampled_from(["m", "M", "n", "m-bbbbbbbb"]), digest=st.sampled_from(["", ONE, TWO]))
 A, B, C = endpoint("a"), endpoint("b"), endpoint("c")
 
 
@@ -89,6 +87,4 @@ class UnifyTests(SynchronousTestCase):
                 found = catalog.locate(name.upper()).names
                 self.assertTrue(found)
             for name in entry.names:
-                self.assertLessEqual(
-                    {s.endpoint.name for s in entry.sources}, set(catalog.locate(name).names)
-                )
+                self.assertLessEqual({s.endpoint.name for s in entry.sources}, set(catalog.locate(name).names))

@@ -228,9 +228,7 @@ class VariableTests(LoadingTestCase):
             found = flat(self.config("", **{name: text}))
             self.assertEqual(found[path], value, name)
             changed = {key for key in found if found[key] != default[key]}
-            self.assertLessEqual(
-                changed, {path, "discovery.static.endpoints"}, name
-            )  # some keys show in endpoints
+            self.assertLessEqual(changed, {path, "discovery.static.endpoints"}, name)  # some keys show in endpoints
 
     def test_credentials_of_cors(self) -> None:
         """The one name that needs another key beside it works too (K43)."""
@@ -267,9 +265,7 @@ class VariableTests(LoadingTestCase):
 
     def test_without_a_file(self) -> None:
         """Trust in proxies can be turned on by a variable alone, with the default networks (K62)."""
-        limits = load(
-            environ={"OLLA_SERVER_TRUST_PROXY_HEADERS": "true"}, cwd=self.folder
-        ).config.server.rate_limits
+        limits = load(environ={"OLLA_SERVER_TRUST_PROXY_HEADERS": "true"}, cwd=self.folder).config.server.rate_limits
         self.assertTrue(limits.trust_proxy_headers)
         self.assertIn("10.0.0.0/8", limits.trusted_proxy_cidrs)
 

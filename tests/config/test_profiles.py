@@ -156,9 +156,7 @@ class FolderTests(LoadingTestCase):
     def test_defaults(self) -> None:
         """What a file leaves out is OpenAI-style, listed at /v1/models and probed at / (P36)."""
         profile = self.profile("name: my-px\n")
-        self.assertEqual(
-            profile, Profile("my-px", display_name="my-px", listing_paths=(("/v1/models", "openai"),))
-        )
+        self.assertEqual(profile, Profile("my-px", display_name="my-px", listing_paths=(("/v1/models", "openai"),)))
 
     def test_default_priority(self) -> None:
         """A profile's priority holds for an endpoint that gives none (profiles.md §9)."""

@@ -45,9 +45,7 @@ class DefaultTests(LoadingTestCase):
         """The new keys are read under both spellings, and say nothing when they are left out."""
         endpoint = self.endpoint(f"{URL}, name: a")
         self.assertIsNone(endpoint.max_concurrent_requests)
-        self.assertEqual(
-            (endpoint.requests_per_minute, endpoint.tags, endpoint.forward_client_auth), (0, {}, True)
-        )
+        self.assertEqual((endpoint.requests_per_minute, endpoint.tags, endpoint.forward_client_auth), (0, {}, True))
         for key in ("max_concurrent", "max_concurrent_requests"):
             self.assertEqual(self.endpoint(f"{URL}, name: a, {key}: 3").max_concurrent_requests, 3)
         both = f"{URL}, name: a, max_concurrent: 3, max_concurrent_requests: 4"

@@ -75,9 +75,7 @@ class EnvelopeTests(SynchronousTestCase):
         fields = dict(error_fields(errors.RateLimited(wait=0)))
         self.assertEqual(fields[b"Retry-After"], b"1")
         self.assertEqual(fields[b"Content-Type"], b"application/json")
-        self.assertEqual(
-            (fields[b"Cache-Control"], fields[b"X-Content-Type-Options"]), (b"no-store", b"nosniff")
-        )
+        self.assertEqual((fields[b"Cache-Control"], fields[b"X-Content-Type-Options"]), (b"no-store", b"nosniff"))
         self.assertNotIn(b"Retry-After", dict(error_fields(errors.NoEndpoints("x"))))
         self.assertEqual(dict(error_fields(errors.MethodNotAllowed("x", "GET")))[b"Allow"], b"GET")
 
@@ -85,8 +83,7 @@ class EnvelopeTests(SynchronousTestCase):
         """The last words of each kind of stream (http-api.md §6.4, C42)."""
         self.assertEqual(
             abort_event(SSE, "proxy", 'a "b"\n'),
-            b'\n\ndata: {"error":{"message":"a \\"b\\"\\n","type":"bad_gateway",'
-            b'"code":"BACKEND_STREAM_ABORTED"}}\n\n',
+            b'\n\ndata: {"error":{"message":"a \\"b\\"\\n","type":"bad_gateway","code":"BACKEND_STREAM_ABORTED"}}\n\n',
         )
         self.assertEqual(
             abort_event(SSE, "anthropic", "x"),

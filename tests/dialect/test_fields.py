@@ -79,14 +79,8 @@ class RequestTests(SynchronousTestCase):
         """Fields of one hop end here, those that ``Connection`` names too (R14)."""
         seen = self.seen(
             [
-                *(
-                    (name, b"x")
-                    for name in (b"Keep-Alive", b"TE", b"Trailer", b"Upgrade", b"Proxy-Connection")
-                ),
-                *(
-                    (name, b"x")
-                    for name in (b"Transfer-Encoding", b"Content-Length", b"Expect", b"Proxy-Authenticate")
-                ),
+                *((name, b"x") for name in (b"Keep-Alive", b"TE", b"Trailer", b"Upgrade", b"Proxy-Connection")),
+                *((name, b"x") for name in (b"Transfer-Encoding", b"Content-Length", b"Expect", b"Proxy-Authenticate")),
                 (b"X-Foo", b"1"),
                 (b"Connection", b"close, x-foo"),
                 (b"X-Bar", b"2"),
@@ -119,9 +113,7 @@ class RequestTests(SynchronousTestCase):
         """With forwarding off, or with a credential for the endpoint, the client's stay here (C29, C30)."""
         seen = self.seen(CREDENTIALS, Endpoint("e", "http", "h", 1, forward_client_auth=False))
         self.assertFalse({name.lower() for name, _ in CREDENTIALS} & set(seen))
-        seen = self.seen(
-            CREDENTIALS, Endpoint("e", "http", "h", 1, credential=(b"Authorization", b"Bearer T"))
-        )
+        seen = self.seen(CREDENTIALS, Endpoint("e", "http", "h", 1, credential=(b"Authorization", b"Bearer T")))
         self.assertEqual(seen[b"authorization"], [b"Bearer T"])
         self.assertFalse({b"x-api-key", b"api-key", b"x-auth-token", b"cookie"} & set(seen))
 
@@ -147,9 +139,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_framing_is_not_configured(self) -> None:
         """An endpoint cannot break framing by its fields."""
-        endpoint = Endpoint(
-            "e", "http", "h", 1, fields=((b"Content-Length", b"3"), (b"Transfer-Encoding", b"chunked"))
-        )
+        endpoint = Endpoint("e", "http", "h", 1, fields=((b"Content-Length", b"3"), (b"Transfer-Encoding", b"chunked")))
         self.assertFalse({b"content-length", b"transfer-encoding"} & set(self.seen([], endpoint)))
 
     def test_via(self) -> None:
@@ -186,18 +176,13 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(seen[b"x-forwarded-for"], [b"1.1.1.1, 2.2.2.2"])
         seen = self.seen([(b"Host", b"me")], trusted=True)
         self.assertEqual(
-            [
-                seen[name]
-                for name in (b"x-forwarded-for", b"x-real-ip", b"x-forwarded-proto", b"x-forwarded-host")
-            ],
+            [seen[name] for name in (b"x-forwarded-for", b"x-real-ip", b"x-forwarded-proto", b"x-forwarded-host")],
             [[b"2.2.2.2"], [b"9.9.9.9"], [b"http"], [b"me"]],
         )
 
     def test_named_by_a_trusted_peer(self) -> None:
         """What ``Connection`` names is not believed of a trusted peer either (R14)."""
-        seen = self.seen(
-            [(b"X-Forwarded-For", b"1.1.1.1"), (b"Connection", b"x-forwarded-for")], trusted=True
-        )
+        seen = self.seen([(b"X-Forwarded-For", b"1.1.1.1"), (b"Connection", b"x-forwarded-for")], trusted=True)
         self.assertEqual(seen[b"x-forwarded-for"], [b"2.2.2.2"])
 
     def test_identity_and_model(self) -> None:
@@ -208,9 +193,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_model_cannot_inject(self) -> None:
         """A model's name cannot add a field (C20)."""
-        self.assertEqual(
-            self.seen([], model="a\r\nX: y\u2028\u00e9")[b"x-model"], [b"a%0D%0AX: y%E2%80%A8\xc3\xa9"]
-        )
+        self.assertEqual(self.seen([], model="a\r\nX: y\u2028\u00e9")[b"x-model"], [b"a%0D%0AX: y%E2%80%A8\xc3\xa9"])
 
     @given(st.text(max_size=300))
     def test_value(self, text: str) -> None:
@@ -223,9 +206,7 @@ class RequestTests(SynchronousTestCase):
 class ReplyTests(SynchronousTestCase):
     """What a client sees."""
 
-    def seen(
-        self, fields: Fields, endpoint: Endpoint | None = None, cors: bool = True, echo: bool = False
-    ) -> Fields:
+    def seen(self, fields: Fields, endpoint: Endpoint | None = None, cors: bool = True, echo: bool = False) -> Fields:
         """Give the backend's fields that reach the client; ours are checked and taken off."""
         made = EndpointFields(endpoint or Endpoint("e", "http", "h", 1), "1.2").to_client(fields, cors, echo)
         self.assertEqual(
@@ -313,9 +294,9 @@ class ReplyTests(SynchronousTestCase):
 
     def test_ours(self) -> None:
         """``Via`` is one field, appended to; endpoint and type are told as configured (http-api.md §4.2, §4.4)."""
-        fields = EndpointFields(
-            Endpoint("n", "http", "h", 1, type="lmstudio", profile="lm-studio"), "1.2"
-        ).to_client([(b"Via", b"1.1 x"), (b"VIA", b"1.1 y")], True, False)
+        fields = EndpointFields(Endpoint("n", "http", "h", 1, type="lmstudio", profile="lm-studio"), "1.2").to_client(
+            [(b"Via", b"1.1 x"), (b"VIA", b"1.1 y")], True, False
+        )
         self.assertEqual(
             fields,
             [

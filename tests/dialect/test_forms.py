@@ -39,9 +39,7 @@ class FormTests(SynchronousTestCase):
 
     def test_field_after_a_large_file(self) -> None:
         """The field may come after megabytes, as curl writes it (openai-surface.md §4)."""
-        data = (
-            part(b'name="file"; filename="a.mp3"', bytes(2_000_000)) + part(b'name="model"', b"w") + b"--XX--"
-        )
+        data = part(b'name="file"; filename="a.mp3"', bytes(2_000_000)) + part(b'name="model"', b"w") + b"--XX--"
         self.assertEqual(self.found(TYPE, data), [("model", b"w")])
 
     def test_long_value(self) -> None:

@@ -38,7 +38,5 @@ class IdentityTests(SynchronousTestCase):
         identities = Identities(count)
         made = [identities.make() for _ in range(257)]
         self.assertEqual(asked, [7 * 256, 7 * 256])
-        self.assertEqual(
-            [made[0], made[1]], ["huacaya-grazing-000000000000", "huacaya-trekking-010101010101"]
-        )
+        self.assertEqual([made[0], made[1]], ["huacaya-grazing-000000000000", "huacaya-trekking-010101010101"])
         self.assertEqual(made[256], made[0])

@@ -113,12 +113,8 @@ class FormatTests(SynchronousTestCase):
 
     def test_vllm_adapters(self) -> None:
         """An adapter tells what it stands on (profiles.md §4)."""
-        (model,) = listed(
-            "vllm", {"id": "lora", "root": "/adapters/x", "parent": "base", "max_model_len": 8192}
-        )
-        self.assertEqual(
-            (model.parent, model.context, model.extra), ("base", 8192, (("root", "/adapters/x"),))
-        )
+        (model,) = listed("vllm", {"id": "lora", "root": "/adapters/x", "parent": "base", "max_model_len": 8192})
+        self.assertEqual((model.parent, model.context, model.extra), ("base", 8192, (("root", "/adapters/x"),)))
 
     def test_sglang(self) -> None:
         """What SGLang says of vision is used (profiles.md §4)."""

@@ -37,9 +37,7 @@ class RedactTests(SynchronousTestCase):
 
     def test_control_characters(self) -> None:
         """Nothing that ends a line or steers a terminal gets into a log (R61, C20)."""
-        self.assertEqual(
-            printable("a\r\nb\x1b[31m\u2028\u202e\x7f\ud800"), r"a\r\nb\x1b[31m\u2028\u202e\x7f\ud800"
-        )
+        self.assertEqual(printable("a\r\nb\x1b[31m\u2028\u202e\x7f\ud800"), r"a\r\nb\x1b[31m\u2028\u202e\x7f\ud800")
         self.assertEqual(printable("na\u00efve \u96ea"), "na\u00efve \u96ea")
         self.assertEqual(redact(b"a=\x1b\xff"), "a=\\x1b\ufffd")
 

@@ -37,8 +37,7 @@ class BodyTests(SynchronousTestCase):
     def test_byte_identical(self) -> None:
         """Spacing, order, escapes and number formats of all the rest stay (C36)."""
         data = (
-            b'\n{ "temperature" : 1.0e0,\r\n"x":"\\u00e9\xc3\xa9\\/" ,'
-            b'\t"model"\t:\n"a" , "n":1000000000000000000000}\n'
+            b'\n{ "temperature" : 1.0e0,\r\n"x":"\\u00e9\xc3\xa9\\/" ,\t"model"\t:\n"a" , "n":1000000000000000000000}\n'
         )
         self.assertEqual(renamed(data), data.replace(b'"a"', b'"new"'))
 
@@ -81,9 +80,7 @@ class BodyTests(SynchronousTestCase):
     def test_any_document(self, pairs: list[tuple[str, Any]], new: str) -> None:
         """Parsed, the outcome differs in top-level model strings alone (B52)."""
         data = written(pairs, True, None)
-        expected = [
-            (key, new if key.lower() == "model" and isinstance(value, str) else value) for key, value in pairs
-        ]
+        expected = [(key, new if key.lower() == "model" and isinstance(value, str) else value) for key, value in pairs]
         self.assertEqual(nested(renamed(data, new)), nested(written(expected, True, None)))
 
     def test_forms(self) -> None:

@@ -45,9 +45,7 @@ class ScanTests(SynchronousTestCase):
         return [(key, data[start:stop]) for key, start, stop in members(data, MODEL)]
 
     @given(OBJECTS, st.booleans(), st.sampled_from([None, 1]))
-    def test_agrees_with_a_parser(
-        self, pairs: list[tuple[str, Any]], ascii_only: bool, indent: int | None
-    ) -> None:
+    def test_agrees_with_a_parser(self, pairs: list[tuple[str, Any]], ascii_only: bool, indent: int | None) -> None:
         """It finds exactly the top-level members that a parser finds, repeated ones repeated (B38, R58)."""
         data = written(pairs, ascii_only, indent)
         expected = [

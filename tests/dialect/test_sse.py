@@ -11,9 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from olla.dialect.sse import Event, EventParser
 from olla.errors import BrokenBody
 
-LINES = st.sampled_from(
-    [b"data: a", b"data:b", b"data", b": ping", b"event: x", b"id: 1", b"", b"", b"data:  c", b"y"]
-)
+LINES = st.sampled_from([b"data: a", b"data:b", b"data", b": ping", b"event: x", b"id: 1", b"", b"", b"data:  c", b"y"])
 ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 

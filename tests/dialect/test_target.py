@@ -83,9 +83,7 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(path_of(b"/../olla/ollama/x"), "")
         for dots in DOTS:
             for slash in SLASHES:
-                self.assertEqual(
-                    path_of(f"/olla/ollama/a{slash}{dots}{slash}{dots}{slash}x".encode()), "", dots
-                )
+                self.assertEqual(path_of(f"/olla/ollama/a{slash}{dots}{slash}{dots}{slash}x".encode()), "", dots)
 
     def test_fragment(self) -> None:
         """A fragment goes nowhere (http-api.md §5.1)."""
@@ -98,16 +96,12 @@ class BackendTests(SynchronousTestCase):
 
     def seen(self, rest: bytes, base: str = "", preserve: bool = False, profile: Profile = PLAIN) -> bytes:
         """Make the target at a backend."""
-        return backend_target(
-            Endpoint("e", "http", "h", 80, base_path=base, preserve_path=preserve), profile, rest
-        )
+        return backend_target(Endpoint("e", "http", "h", 80, base_path=base, preserve_path=preserve), profile, rest)
 
     def test_examples(self) -> None:
         """The rows of http-api.md §5.1."""
         self.assertEqual(self.seen(b"/api/chat", preserve=True), b"/api/chat")
-        self.assertEqual(
-            self.seen(b"/v1/models/x", "/engines/llama.cpp", True), b"/engines/llama.cpp/v1/models/x"
-        )
+        self.assertEqual(self.seen(b"/v1/models/x", "/engines/llama.cpp", True), b"/engines/llama.cpp/v1/models/x")
         self.assertEqual(self.seen(b"/v1/models/x", "/engines/llama.cpp"), b"/v1/models/x")
         self.assertEqual(self.seen(b"/x", "/"), b"/x")
 
@@ -148,20 +142,14 @@ class BackendTests(SynchronousTestCase):
     def test_profile_rewrites(self) -> None:
         """A path that the kind of backend does not list takes its other beginning (P23, P24)."""
         lemonade = Profile("lemonade", paths=("/api/v1/models",), path_rewrites=(("/v1/", "/api/v1/"),))
-        self.assertEqual(
-            self.seen(b"/v1/chat/completions?a", profile=lemonade), b"/api/v1/chat/completions?a"
-        )
+        self.assertEqual(self.seen(b"/v1/chat/completions?a", profile=lemonade), b"/api/v1/chat/completions?a")
         self.assertEqual(self.seen(b"/api/v1/models", profile=lemonade), b"/api/v1/models")
         listed = Profile("x", paths=("/v1/models",), path_rewrites=(("/v1/", "/api/v1/"),))
         self.assertEqual(self.seen(b"/v1/models", profile=listed), b"/v1/models")
         self.assertEqual(self.seen(b"/v1/%6dodels", profile=listed), b"/v1/%6dodels")
-        runner = Profile(
-            "x", path_rewrites=(("/v1/messages", "/anthropic/v1/messages"), ("/v1/", "/engines/v1/"))
-        )
+        runner = Profile("x", path_rewrites=(("/v1/messages", "/anthropic/v1/messages"), ("/v1/", "/engines/v1/")))
         self.assertEqual(self.seen(b"/v1/messages", profile=runner), b"/anthropic/v1/messages")
-        self.assertEqual(
-            self.seen(b"/v1/models", "/engines/llama.cpp", True, runner), b"/engines/llama.cpp/v1/models"
-        )
+        self.assertEqual(self.seen(b"/v1/models", "/engines/llama.cpp", True, runner), b"/engines/llama.cpp/v1/models")
 
     def test_decoded(self) -> None:
         """A path is decoded for comparing, whatever its bytes are."""

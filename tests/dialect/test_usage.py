@@ -134,9 +134,7 @@ class StreamTests(SynchronousTestCase):
         ]
         self.assertEqual(
             read(SSE, pieces),
-            Usage(
-                model="claude", input_tokens=9, output_tokens=15, total_tokens=24, finish_reason="end_turn"
-            ),
+            Usage(model="claude", input_tokens=9, output_tokens=15, total_tokens=24, finish_reason="end_turn"),
         )
 
     def test_anthropic_start(self) -> None:
@@ -260,9 +258,7 @@ class BodyTests(SynchronousTestCase):
     def test_no_duration(self) -> None:
         """A duration of nothing gives no speed and no error (P15)."""
         self.assertIsNone(whole({**OLLAMA, "eval_duration": 0}).tokens_per_second)
-        self.assertIsNone(
-            whole({"timings": {"predicted_n": 5, "predicted_ms": 0}, "model": "m"}).tokens_per_second
-        )
+        self.assertIsNone(whole({"timings": {"predicted_n": 5, "predicted_ms": 0}, "model": "m"}).tokens_per_second)
 
     def test_timings(self) -> None:
         """llama.cpp tells its speed, or what it follows from (P12)."""

@@ -44,9 +44,7 @@ class BodyTests(SynchronousTestCase):
         """Two readers of one file do not disturb each other."""
         body = Body.spooled(BytesIO(b"x" * PIECE + b"y" * PIECE), 2 * PIECE)
         one, other = body.pieces(), body.pieces()
-        self.assertEqual(
-            [next(one)[:1], next(other)[:1], next(one)[:1], next(other)[:1]], [b"x", b"x", b"y", b"y"]
-        )
+        self.assertEqual([next(one)[:1], next(other)[:1], next(one)[:1], next(other)[:1]], [b"x", b"x", b"y", b"y"])
 
     def test_splice_keeps_the_file(self) -> None:
         """What is put into a large body stays small: the rest is still in the file."""

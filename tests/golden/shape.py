@@ -72,9 +72,7 @@ def check(shape: Any, value: Any, ours: Mapping[str, Any], path: str = "") -> It
         yield f"{path}: {value!r} is not {shape}"
 
 
-def _keys(
-    shape: Mapping[str, Any], value: Mapping[str, Any], ours: Mapping[str, Any], path: str
-) -> Iterator[str]:
+def _keys(shape: Mapping[str, Any], value: Mapping[str, Any], ours: Mapping[str, Any], path: str) -> Iterator[str]:
     for key, inner in shape.items():
         name = key.rstrip("?")
         where = f"{path}.{name}" if path else name

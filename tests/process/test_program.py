@@ -81,9 +81,7 @@ class Start(ProgramCase):
         config = {
             "server": {"port": "x", "read_timeout": 30},
             "proxy": {"load_balancer": "nonsense"},
-            "discovery": {
-                "static": {"endpoints": [{"name": "a", "url": "http://u:hunter2@h:1", "type": "ollama"}]}
-            },
+            "discovery": {"static": {"endpoints": [{"name": "a", "url": "http://u:hunter2@h:1", "type": "ollama"}]}},
         }
         status, out, err = self.refused(config=json.dumps(config))
         self.assertEqual(status, 1)
@@ -183,9 +181,7 @@ class Stopping(ProgramCase):
         assert engine.stdout is not None
         port = int(engine.stdout.readline())
         config: dict[str, Any] = {
-            "discovery": {
-                "static": {"endpoints": [{"name": "e", "url": f"http://127.0.0.1:{port}", "type": "openai"}]}
-            }
+            "discovery": {"static": {"endpoints": [{"name": "e", "url": f"http://127.0.0.1:{port}", "type": "openai"}]}}
         }
         program = self.run_program(config=config).wait()
         body = {**CHAT, "stream": False, "model": "fast"}

@@ -64,9 +64,7 @@ class AdapterTests(SynchronousTestCase):
         self.assertEqual(self.adapt(b"{}", to=kind).target, b"/engines/v1/chat/completions")
         based = {"base_path": "/base"}
         self.assertEqual(self.adapt(b"{}", to=member(**based)).target, PATH.encode())
-        self.assertEqual(
-            self.adapt(b"{}", to=member(**based, preserve_path=True)).target, b"/base" + PATH.encode()
-        )
+        self.assertEqual(self.adapt(b"{}", to=member(**based, preserve_path=True)).target, b"/base" + PATH.encode())
 
     def test_framed(self) -> None:
         """Where a body is expected its length is told, be it none (http-api.md §5.2)."""

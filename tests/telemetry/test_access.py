@@ -28,9 +28,7 @@ class AccessLogTests(SynchronousTestCase):
 
     def test_all_of_it(self) -> None:
         """The line has every fact of http-api.md §17.1."""
-        event = finished(
-            query="a=b", user_agent="curl/8", referer="http://r/", content_type="text/plain", accept="*/*"
-        )
+        event = finished(query="a=b", user_agent="curl/8", referer="http://r/", content_type="text/plain", accept="*/*")
         self.assertEqual(
             self.lines(event),
             [
@@ -87,9 +85,7 @@ class AccessLogTests(SynchronousTestCase):
     def test_cut(self) -> None:
         """However much a client sends, a line stays short (R61)."""
         long = "x" * 1_000_000
-        [line] = self.lines(
-            finished(path=long, query=long, user_agent=long, referer=long, accept=long, method=long)
-        )
+        [line] = self.lines(finished(path=long, query=long, user_agent=long, referer=long, accept=long, method=long))
         self.assertLess(len(json.dumps(line)), 20_000)
 
 
@@ -104,9 +100,7 @@ class CompletionLogTests(SynchronousTestCase):
 
     def test_completed(self) -> None:
         """A success tells endpoint, model, routing, stickiness and cost at info (§17.2)."""
-        event = finished(
-            decision=Decision("strict", "routed", "model_found"), sticky="hit", session="s1", usage=USAGE
-        )
+        event = finished(decision=Decision("strict", "routed", "model_found"), sticky="hit", session="s1", usage=USAGE)
         [line] = self.lines(event)
         expected = {
             "level": "INFO",

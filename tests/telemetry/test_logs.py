@@ -42,9 +42,7 @@ class LogObserverTests(SynchronousTestCase):
         self.logger().warn("{endpoint} refused", endpoint="alpha", count=3, path=Path("/x"))
         line = self.line()
         del line["timestamp"]
-        self.assertEqual(
-            line, {"level": "WARN", "msg": "alpha refused", "endpoint": "alpha", "count": 3, "path": "/x"}
-        )
+        self.assertEqual(line, {"level": "WARN", "msg": "alpha refused", "endpoint": "alpha", "count": 3, "path": "/x"})
 
     def test_text(self) -> None:
         """In text what the message says is not said twice."""

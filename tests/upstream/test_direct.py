@@ -415,9 +415,7 @@ class RelayTests(DirectTests):
     def test_families(self) -> None:
         """Whole replies are relayed as they are, cut and malformed ones never end well (R8, R23–R27)."""
         for family, text, expected in REPLIES:
-            self.assertEqual(
-                self.relayed([text] if text else []), expected if expected != CUT else REFUSED, family
-            )
+            self.assertEqual(self.relayed([text] if text else []), expected if expected != CUT else REFUSED, family)
 
     def relayed(self, pieces: list[bytes]) -> bytes | str:
         """Give the body that a client gets, or ``REFUSED`` when it does not end well."""

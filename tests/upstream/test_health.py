@@ -43,9 +43,7 @@ class HealthCase(AskCase):
     def watch(self, *plays: Reply, **settings: object) -> list[HealthChecker]:
         """Start looking at servers that do as told; the first listens on port 9000."""
         self.servers = [self.server(9000 + number, play) for number, play in enumerate(plays)]
-        self.scene.fleet.replace(
-            [endpoint(9000 + number, f"s{number}", **settings) for number in range(len(plays))]
-        )
+        self.scene.fleet.replace([endpoint(9000 + number, f"s{number}", **settings) for number in range(len(plays))])
         checkers = [self.checker(member) for member in self.scene.fleet.members]
         for checker in checkers:
             checker.startService()
@@ -78,9 +76,7 @@ class LookTests(HealthCase):
             "config_error": answer(b"", 401),
             "rate_limited": answer(b"", 429),
         }
-        checkers = self.watch(
-            *map(says, plays.values()), says(answer(b"", 500)), says_and_closes(b"garbage\r\n\r\n")
-        )
+        checkers = self.watch(*map(says, plays.values()), says(answer(b"", 500)), says_and_closes(b"garbage\r\n\r\n"))
         self.network.wait(1.0, 0.05)
         self.assertEqual([self.status(one) for one in checkers], [*plays, "unhealthy", "offline"])
 
@@ -292,9 +288,7 @@ class LifeTests(HealthCase):
             looks.append(self.network.seconds())
             raise ZeroDivisionError
 
-        checker = HealthChecker(
-            member, self.asker, report, self.turn, lambda pause: pause, lambda: NOW, self.network
-        )
+        checker = HealthChecker(member, self.asker, report, self.turn, lambda pause: pause, lambda: NOW, self.network)
         checker.startService()
         self.network.pump()
         self.successResultOf(checker.first)

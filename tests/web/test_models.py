@@ -55,9 +55,7 @@ FLEET: Mapping[Endpoint, Sequence[ListedModel]] = {
         ListedModel("qwen2-vl-7b", type="vlm", state="not-loaded", quantization="Q4_K_M"),
     ],
     LEMONADE: [
-        ListedModel(
-            "Qwen2.5-0.5B", state="available", extra=(("checkpoint", "amd/Qwen2.5"), ("recipe", "oga-cpu"))
-        )
+        ListedModel("Qwen2.5-0.5B", state="available", extra=(("checkpoint", "amd/Qwen2.5"), ("recipe", "oga-cpu")))
     ],
     LLAMACPP: [
         ListedModel(
@@ -153,9 +151,7 @@ class GoldenTests(SynchronousTestCase):
         empty = pages({})
         self.assertEqual(problems("olla-models", empty.unified({})), [])
         self.assertEqual(problems("olla-models-ollama", empty.unified(asked("format=ollama"))), [])
-        self.assertEqual(
-            problems("internal-status-models-detailed", empty.registry(asked("detailed=true"))), []
-        )
+        self.assertEqual(problems("internal-status-models-detailed", empty.registry(asked("detailed=true"))), [])
         self.assertEqual(problems("olla-anthropic-v1-models", empty.listing(None, "anthropic", {})), [])
 
 
@@ -431,9 +427,7 @@ class ProviderTests(SynchronousTestCase):
         """An LM Studio entry has type and state, and leaves out what is not known (§13.3)."""
         vl, shared, embedding = self.listing("lm-studio", "lmstudio")
         self.assertEqual((vl["type"], vl["state"], vl["quantization"]), ("vlm", "not-loaded", "Q4_K_M"))
-        self.assertEqual(
-            (shared["publisher"], shared["arch"], shared["max_context_length"]), ("acme", "qwen2", 4096)
-        )
+        self.assertEqual((shared["publisher"], shared["arch"], shared["max_context_length"]), ("acme", "qwen2", 4096))
         self.assertEqual(embedding["type"], "embeddings")
         self.assertNotIn("arch", embedding)
 
@@ -540,9 +534,7 @@ class AnthropicTests(SynchronousTestCase):
     def test_entries(self) -> None:
         """Entries are of type model and have a name to show (C115)."""
         entry = self.listing("limit=1")["data"][0]
-        self.assertEqual(
-            entry, {"type": "model", "id": "a", "display_name": "a", "created_at": "2023-11-14T22:13:20Z"}
-        )
+        self.assertEqual(entry, {"type": "model", "id": "a", "display_name": "a", "created_at": "2023-11-14T22:13:20Z"})
 
     def test_bad_limit(self) -> None:
         """A limit that is none is refused (§15.5)."""

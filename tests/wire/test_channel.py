@@ -431,9 +431,7 @@ class AnswerTests(ChannelTests):
         _, wire, exchange = self.asked()
         exchange.respond(Head(200, b"OK", [], None))
         exchange.abort()
-        self.assertEqual(
-            (wire.written[:15], wire.written[-4:], wire.closed), (b"HTTP/1.1 200 OK", b"\r\n\r\n", True)
-        )
+        self.assertEqual((wire.written[:15], wire.written[-4:], wire.closed), (b"HTTP/1.1 200 OK", b"\r\n\r\n", True))
 
     def test_after_the_end(self) -> None:
         """After its end an exchange does nothing: the next answer is safe from it (R12)."""

@@ -11,9 +11,7 @@ from olla.wire.compose import reply_head, request_head
 from olla.wire.head import ReplyReader, parse_request
 
 VALUES = st.binary(max_size=12).map(lambda data: bytes(c for c in data if c in range(33, 127)))
-FIELDS: st.SearchStrategy[Fields] = st.lists(
-    st.tuples(st.sampled_from([b"X-A", b"x-a", b"Via"]), VALUES), max_size=6
-)
+FIELDS: st.SearchStrategy[Fields] = st.lists(st.tuples(st.sampled_from([b"X-A", b"x-a", b"Via"]), VALUES), max_size=6)
 
 
 class ComposeTests(SynchronousTestCase):

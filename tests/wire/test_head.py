@@ -172,9 +172,7 @@ class ReplyTests(SynchronousTestCase):
             data = OK + b"Transfer-Encoding: chunked\r\n\r\n"
             data += b"".join(b"%x;e=1\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
             outcome = outcome_of_reply(cut(data, cuts))
-            self.assertEqual(
-                outcome[1:] if isinstance(outcome, tuple) else outcome, (b"".join(chunks), True, False)
-            )
+            self.assertEqual(outcome[1:] if isinstance(outcome, tuple) else outcome, (b"".join(chunks), True, False))
 
         same()
 
