@@ -1,16 +1,14 @@
 """
 The upstream of engine ``olla``: our own pooled connections (:mod:`olla.wire.connection`).
 
-One :class:`_Attempt` for each request gets it onto a connection and keeps its deadlines; a
-:class:`~olla.upstream.relay.DirectReply` takes over from it once the head is here.  A request on a kept connection
-that closes without a byte of an answer is sent once more, on a new one: the backend had closed it while idle.
+Each request is an :class:`~olla.upstream.attempt.Attempt`, which keeps its deadlines and becomes the reply.  Here
+is what they share: for each endpoint the way to connect, kept connections, and the queue for a limited number.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -21,14 +19,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from olla.domain.endpoint import Endpoint
-from olla.domain.message import Head, Outgoing
-from olla.errors import BrokenBody, ClosedEarly, ConnectFailed, ConnectTimeout, HeadTimeout, UpstreamFailure
+from olla.domain.message import Outgoing
+from olla.errors import ConnectFailed
 from olla.interfaces import IReply, IUpstream
 from olla.pending import Pending
+from olla.upstream.attempt import Attempt
 from olla.upstream.dial import failure_of
 from olla.upstream.limits import Patience
-from olla.upstream.relay import DirectReply
-from olla.wire.compose import request_head
 from olla.wire.connection import BackendConnection
 from olla.wire.pool import Pool
 
@@ -46,6 +43,10 @@ class _Route:
     The way to one endpoint.
 
     :ivar limit: connections at once; ``0`` for no limit.
+    :ivar clock: seconds, never going back.
+    :ivar over: told of each attempt that needs no watching any more.
+    :ivar opened: told of each connection that stands.
+    :ivar closed: told of each connection that is closed.
     :ivar dropped: the endpoint is configured no more.
     """
 
@@ -53,24 +54,32 @@ class _Route:
     dialler: IStreamClientEndpoint
     pool: Pool
     limit: int
-    upstream: DirectUpstream
+    clock: Callable[[], float]
+    over: Callable[[Attempt], None]
+    opened: Callable[[BackendConnection], None]
+    closed: Callable[[BackendConnection], None]
     dropped: bool = False
-    _opened: int = 0
-    _waiting: deque[_Attempt] = field(factory=deque)
+    _count: int = 0
+    _waiting: deque[Attempt] = field(factory=deque)
 
-    def serve(self, attempt: _Attempt) -> None:
+    @property
+    def where(self) -> str:
+        """The endpoint's address, for texts."""
+        return self.endpoint.authority
+
+    def serve(self, attempt: Attempt) -> None:
         """Get ``attempt`` a connection, at once or later."""
         if attempt.must_be_new and self.limit:
             self.pool.drop(self.endpoint)  # or a kept connection, stale as well perhaps, would be in its place
         kept = None if attempt.must_be_new else self.pool.take(self.endpoint)
         if kept is not None:
             attempt.use(kept)
-        elif self.limit and self._opened >= self.limit:
+        elif self.limit and self._count >= self.limit:
             self._waiting.append(attempt)
         else:
             self._dial(attempt)
 
-    def abandon(self, attempt: _Attempt) -> None:
+    def abandon(self, attempt: Attempt) -> None:
         """Serve ``attempt`` no more."""
         if attempt in self._waiting:
             self._waiting.remove(attempt)
@@ -81,188 +90,40 @@ class _Route:
             connection.close()
         else:
             self.pool.put(self.endpoint, connection)
-            self._serve_next()
+            if self._waiting:
+                self._serve_next()
 
     def gone(self, connection: BackendConnection) -> None:
         """See :class:`olla.wire.connection.Owner`."""
-        self._opened -= 1
+        self._count -= 1
         self.pool.forget(connection)
         self._serve_next()
 
-    def closed(self, connection: BackendConnection) -> None:
-        """See :class:`olla.wire.connection.Owner`."""
-        self.upstream.closed(connection)
-
-    def _dial(self, attempt: _Attempt) -> None:
-        self._opened += 1
+    def _dial(self, attempt: Attempt) -> None:
+        self._count += 1
         connecting = attempt.connecting = self.dialler.connect(_Connections())
         connecting.addCallbacks(self._connected, self._refused, callbackArgs=(attempt,), errbackArgs=(attempt,))
 
-    def _connected(self, connection: BackendConnection, attempt: _Attempt) -> None:
+    def _connected(self, connection: BackendConnection, attempt: Attempt) -> None:
         transport = connection.transport
         if isinstance(transport, Connection):
             transport.protocol = connection  # Twisted's endpoints leave a wrapper there that each read would pass
         connection.owner = self
-        self.upstream.opened(connection)
+        self.opened(connection)
         attempt.connecting = None
         attempt.use(connection)
 
-    def _refused(self, reason: Failure, attempt: _Attempt) -> None:
-        self._opened -= 1
+    def _refused(self, reason: Failure, attempt: Attempt) -> None:
+        self._count -= 1
         if attempt.connecting is not None:  # else it has given up by itself
             attempt.connecting = None
             cause: BaseException = reason.value  # type: ignore[assignment]  # a Failure in hand has one
-            attempt.failed(failure_of(cause, self.endpoint.authority))
+            attempt.failed(failure_of(cause, self.where))
         self._serve_next()
 
     def _serve_next(self) -> None:
         if self._waiting:
             self.serve(self._waiting.popleft())
-
-
-class _Attempt:
-    """
-    One request on its way to one endpoint.
-
-    :ivar must_be_new: no kept connection will do.
-    :ivar connecting: the connection in the making.
-    """
-
-    __slots__ = (
-        "_connection",
-        "_head",
-        "_outgoing",
-        "_pending",
-        "_quiet_since",
-        "_reply",
-        "_route",
-        "_started",
-        "_upstream",
-        "connecting",
-        "must_be_new",
-    )
-
-    def __init__(self, upstream: DirectUpstream, route: _Route, outgoing: Outgoing) -> None:
-        """
-        Be ready to start.
-
-        :raise ValueError: when a field of it could not be sent as one line.
-        """
-        self.must_be_new = False
-        self.connecting: Deferred[Any] | None = None
-        self._connection: BackendConnection | None = None
-        self._head = request_head(outgoing)
-        self._outgoing = outgoing
-        self._started = self._quiet_since = upstream.clock()
-        self._pending: Pending[IReply] | None = None
-        self._reply: DirectReply | None = None
-        self._route = route
-        self._upstream = upstream
-
-    def start(self) -> Pending[IReply]:
-        """Send it."""
-        pending: Pending[IReply] = Pending(self.hang_up)
-        self._pending = pending
-        self._route.serve(self)
-        return pending
-
-    def use(self, connection: BackendConnection) -> None:
-        """Send the request on ``connection``."""
-        self._connection = connection
-        self._quiet_since = self._upstream.clock()
-        connection.ask(self._outgoing, self._head, self)
-
-    def head_came(self, head: Head, piece: bytes, ended: bool) -> None:
-        """See :class:`olla.wire.connection.Listener`."""
-        connection, pending = self._connection, self._pending
-        assert connection is not None
-        assert pending is not None
-        self._pending = None  # it knows us by its canceller: let there be no cycle
-        clock = self._upstream.clock
-        if ended:
-            self._over()
-            pending.fire(DirectReply(head, piece, None, clock))
-            return
-        reply = self._reply = DirectReply(head, piece, connection, clock)
-        reply.over = self._over
-        connection.listen(reply)
-        pending.fire(reply)
-        if not reply.taken:
-            connection.pause()
-
-    def body_came(self, piece: bytes) -> None:
-        """See :class:`olla.wire.connection.Listener`; the reply is told instead."""
-        raise AssertionError("a body before its head")
-
-    def ended(self, piece: bytes) -> None:
-        """See :class:`olla.wire.connection.Listener`; the reply is told instead."""
-        raise AssertionError("an end before the head")
-
-    def failed(self, error: UpstreamFailure) -> None:
-        """See :class:`olla.wire.connection.Listener`."""
-        self._connection = None
-        stale = isinstance(error, ClosedEarly) and error.reused and not error.answered
-        if stale and not self.must_be_new:
-            self.must_be_new = True
-            self._route.serve(self)
-        else:
-            self._fail(error)
-
-    def check(self, now: float, patience: Patience) -> None:
-        """Give up when a limit has passed."""
-        connection, reply = self._connection, self._reply
-        if patience.total and now - self._started >= patience.total:
-            self._expire("response", patience.total)
-        elif connection is None:
-            if self.connecting is None and patience.connect and now - self._started >= patience.connect:
-                where = self._route.endpoint.authority
-                self.give_up(ConnectTimeout(f"no free connection to {where} in time"))
-        elif reply is None:
-            upload = connection.upload
-            if upload is not None and upload.moved:
-                upload.moved = False
-                self._quiet_since = now
-            elif patience.head and now - self._quiet_since >= patience.head:
-                self._expire("response_header", patience.head)
-        elif connection.heard or reply.paused:
-            connection.heard = False
-            self._quiet_since = now
-        elif patience.silence and now - self._quiet_since >= patience.silence:
-            self._expire("read", patience.silence)
-
-    def _expire(self, which: str, limit: float) -> None:
-        text = f"{which} timeout of {limit:g}s exceeded"
-        self.give_up(HeadTimeout(text, which=which, limit=limit))
-
-    def hang_up(self) -> None:
-        """Give up, whatever it is that we wait for."""
-        connection, connecting = self._connection, self.connecting
-        self.connecting = None
-        self._over()
-        if connection is not None:
-            connection.abort()
-        elif connecting is not None:
-            connecting.cancel()
-        else:
-            self._route.abandon(self)
-
-    def give_up(self, error: UpstreamFailure) -> None:
-        """Hang up, and say why."""
-        if self._reply is not None:
-            self._reply.expire(BrokenBody(error.detail))
-        else:
-            self.hang_up()
-            self._fail(error)
-
-    def _fail(self, error: UpstreamFailure) -> None:
-        self._over()
-        pending, self._pending = self._pending, None
-        if pending is not None:
-            pending.fail(error)
-
-    def _over(self) -> None:
-        self._connection = self._reply = None
-        self._upstream.forget(self)
 
 
 @implementer(IUpstream)
@@ -290,7 +151,7 @@ class DirectUpstream:
     max_per_host: int = 0
     _pool: Pool = field(init=False)
     _routes: dict[Endpoint, _Route] = field(init=False, factory=dict)
-    _attempts: set[_Attempt] = field(init=False, factory=set)
+    _attempts: set[Attempt] = field(init=False, factory=set)
     _open: set[BackendConnection] = field(init=False, factory=set)
     _closing: Deferred[None] | None = field(init=False, default=None)
 
@@ -309,8 +170,17 @@ class DirectUpstream:
                 dialler = self.dial(endpoint)
             except (OSError, ValueError) as error:
                 return Pending.failed(failure_of(error, endpoint.authority))
-            route = self._routes[endpoint] = _Route(endpoint, dialler, self._pool, self.max_per_host, self)
-        attempt = _Attempt(self, route, outgoing)
+            route = self._routes[endpoint] = _Route(
+                endpoint,
+                dialler,
+                self._pool,
+                self.max_per_host,
+                self.clock,
+                self._attempts.discard,
+                self._open.add,
+                self._closed,
+            )
+        attempt = Attempt(route, outgoing)
         self._attempts.add(attempt)
         return attempt.start()
 
@@ -338,18 +208,9 @@ class DirectUpstream:
         self._check_closed()
         return closing
 
-    def opened(self, connection: BackendConnection) -> None:
-        """Watch over ``connection``."""
-        self._open.add(connection)
-
-    def closed(self, connection: BackendConnection) -> None:
-        """It is closed."""
+    def _closed(self, connection: BackendConnection) -> None:
         self._open.discard(connection)
         self._check_closed()
-
-    def forget(self, attempt: _Attempt) -> None:
-        """Watch no longer over ``attempt``."""
-        self._attempts.discard(attempt)
 
     def _check_closed(self) -> None:
         closing = self._closing

@@ -12,7 +12,7 @@ from typing import BinaryIO, Protocol
 from attrs import define, field
 from httptools import HttpParserError, HttpResponseParser
 
-from olla.domain.message import Body, Fields
+from olla.domain.message import Body
 from olla.errors import BadReply
 
 MAX_IDLE_FRAMING = 65536
@@ -42,26 +42,9 @@ class BodyReader(Protocol):
         """Say whether the body is whole when the connection ends here."""
 
 
-class FieldSink:
+class Sink:
     """
-    Takes the fields that llhttp reads.
-
-    :ivar fields: header fields, and after them those of a trailer.
-    """
-
-    __slots__ = ("fields",)
-
-    def __init__(self) -> None:
-        self.fields: Fields = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A field has been read; white space after a value is not part of it (RFC 9112 §5.1)."""
-        self.fields.append((name, value.rstrip(b" \t")))
-
-
-class Sink(FieldSink):
-    """
-    Takes a whole message.
+    Takes a message in chunks; llhttp calls it.
 
     :ivar pieces: decoded pieces of the body that nobody has taken yet.
     :ivar begun: messages begun; a second one is something nobody asked for.
@@ -71,7 +54,6 @@ class Sink(FieldSink):
     __slots__ = ("begun", "on_body", "pieces", "whole")
 
     def __init__(self) -> None:
-        self.fields = []
         self.pieces: list[bytes] = []
         self.on_body = self.pieces.append  # called straight from C, without a Python frame for each chunk
         self.begun = 0

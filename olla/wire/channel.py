@@ -23,7 +23,7 @@ from olla.limits.address import unmapped
 from olla.pending import Task
 from olla.wire.body import Intake
 from olla.wire.exchange import Exchange
-from olla.wire.gather import REQUEST_LINE, RequestGatherer
+from olla.wire.gather import REQUEST_LINE, RequestGatherer, first_line
 from olla.wire.head import RequestHead, parse_request, policy_size
 from olla.wire.sizes import Sizes
 
@@ -141,7 +141,7 @@ class Channel(Protocol):
         if self._held and not self._reading:
             held, self._held = self._held, b""
             self._read(held)
-        if self._exchange is None and not self._closing:
+        if self._holding and self._exchange is None and not self._closing:
             self._read_on()
 
     def cut(self, *, visibly: bool) -> None:
@@ -260,7 +260,7 @@ class Channel(Protocol):
 
     def _unread(self, text: bytes) -> Request:
         """Make what can be made of a request that is refused."""
-        line = REQUEST_LINE.match(text)
+        line = REQUEST_LINE.fullmatch(first_line(text))
         method, target = (line[1], line[2]) if line is not None else (b"", b"")
         return Request(method, target, [], peer=self._peer, received=self.factory.clock())
 

@@ -26,17 +26,20 @@ def reply_head(head: Head, *, bodiless: bool, persistent: bool) -> bytes:
     :param persistent: the connection is kept; says ``Connection: close`` otherwise.
     :raise ValueError: when a part of it holds a line break or NUL.
     """
-    block = _block(b"HTTP/1.1 %d %b" % (head.status, head.reason), head.fields)
-    if head.length is not None and head.status != 204:
-        block += b"Content-Length: %d\r\n" % head.length
-    elif not bodiless and head.status not in BODILESS:
-        block += b"Transfer-Encoding: chunked\r\n"
-    return block + (b"\r\n" if persistent else b"Connection: close\r\n\r\n")
+    status = head.status
+    if head.length is not None and status != 204:
+        framing = b"Content-Length: %d\r\n" % head.length
+    elif not bodiless and status not in BODILESS:
+        framing = b"Transfer-Encoding: chunked\r\n"
+    else:
+        framing = b""
+    end = b"\r\n" if persistent else b"Connection: close\r\n\r\n"
+    return _block(b"HTTP/1.1 %d %b" % (status, head.reason), head.fields) + framing + end
 
 
 def _block(line: bytes, fields: Fields) -> bytes:
     block = b"\r\n".join([line, *map(b": ".join, fields), b""])
-    lines = len(fields) + 1
-    if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
+    # Each line has one CR and one LF; one more of them, or a NUL, is somebody's attempt to add a line.
+    if len(block) - len(block.translate(None, b"\r\n\0")) != 2 * len(fields) + 2:
         raise ValueError("a line break or NUL in a header field")
     return block

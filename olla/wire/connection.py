@@ -140,10 +140,6 @@ class BackendConnection(Protocol):
             self.upload = Upload(body.pieces(), self)
             self.transport.registerProducer(self.upload, False)
 
-    def listen(self, listener: Listener) -> None:
-        """Tell ``listener`` from now on."""
-        self._listener = listener
-
     def pause(self) -> None:
         """Read no more for now."""
         if not self._paused:
@@ -202,6 +198,7 @@ class BackendConnection(Protocol):
             self._detach().head_came(reader.head, piece, True)
         else:
             self._body = reader.body
+            self.heard = True
             listener.head_came(reader.head, piece, False)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -229,7 +226,8 @@ class BackendConnection(Protocol):
         self._listener = self._body = None
         uploading = self.upload is not None and self.upload.running
         if reader.persistent and not reader.surplus and not uploading and self.owner is not None:
-            self.resume()  # paused, it would never hear the answer to its next request
+            if self._paused:
+                self.resume()  # or it would never hear the answer to its next request
             self.owner.idle(self)
         elif uploading or reader.surplus:
             self.abort()

@@ -125,10 +125,9 @@ class Exchange:
             self.abort()
             return
         last = self._corked + b"0\r\n\r\n" if self._chunked else self._corked
-        send = self._send
-        self.leave()
         if last:
-            send(last)
+            self._send(last)
+        self.leave()
         connected.finished()
 
     def abort(self) -> None:
@@ -151,7 +150,8 @@ class Exchange:
 
     def leave(self) -> None:
         """Let go of the connection: from now on everything does nothing."""
-        self.pace(None)
+        if self.source is not None:
+            self.pace(None)
         self._connected = None
         self._corked = b""
         self._send = swallow

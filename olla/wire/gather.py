@@ -12,8 +12,8 @@ from olla.errors import BadReply, BadRequest, HeadersTooLarge
 
 TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # A target is visible ASCII without a fragment (RFC 9112 §3.2).
-REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!\"$-~]+) HTTP/1\.([01])\r\n")
-REPLY_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n")
+REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!\"$-~]+) HTTP/1\.([01])")
+REPLY_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?")
 BROKEN_LINE = re.compile(rb"(?<!\r)\n|\r[^\n]|\x00")
 EMPTY_LINES = re.compile(rb"^(?:\r\n)+")
 CR = 13
@@ -121,7 +121,7 @@ class RequestGatherer(Gatherer):
 
     def plausible(self, beginning: bytearray, *, line: bool) -> bool:
         """See :meth:`Gatherer.plausible`."""
-        return REQUEST_LINE.match(beginning) is not None if line else True
+        return not line or REQUEST_LINE.fullmatch(first_line(beginning)) is not None
 
 
 class ReplyGatherer(Gatherer):
@@ -139,4 +139,11 @@ class ReplyGatherer(Gatherer):
 
     def plausible(self, beginning: bytearray, *, line: bool) -> bool:
         """See :meth:`Gatherer.plausible`."""
-        return REPLY_LINE.match(beginning) is not None if line else b"HTTP/1.".startswith(beginning[:7])
+        if line:
+            return REPLY_LINE.fullmatch(first_line(beginning)) is not None
+        return b"HTTP/1.".startswith(beginning[:7])
+
+
+def first_line(head: bytes | bytearray) -> bytes:
+    """Give the first line of a head, or what is there of it."""
+    return bytes(head.partition(b"\r\n")[0])

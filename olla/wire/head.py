@@ -1,27 +1,36 @@
 """
 Strict reading of heads, in both directions, without a socket.
 
-The grammar of fields is llhttp's, which refuses folded lines, bare CR or LF, control characters, white space
-before a colon, repeated or malformed lengths, and a length beside a transfer coding.  What it lets pass (its own
-idea of methods, versions, targets and transfer codings, any number of fields, a missing ``Host``) is refused here.
-It gets each head whole, so that where the bytes were cut can make no difference.
+The grammar is llhttp's, which refuses folded lines, bare CR or LF, control characters, white space before a colon,
+repeated or malformed lengths, and a length beside a transfer coding.  What it lets pass (other versions, fragments,
+transfer codings, any number of fields, a missing ``Host``) is refused here.  It gets each head whole, so that where
+the bytes were cut can make no difference, and without callbacks: a call into Python for each field costs more than
+taking apart what it has found to be well-formed.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import repeat
 
-from attrs import define
+import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 from olla.domain.message import Fields, Head
 from olla.errors import BadReply, BadRequest, HeadersTooLarge
-from olla.wire.body import BodyReader, ChunkedBody, ClosingBody, CountedBody, FieldSink, NoBody, Sink
-from olla.wire.gather import REPLY_LINE, REQUEST_LINE, ReplyGatherer
+from olla.wire.body import BodyReader, ChunkedBody, ClosingBody, CountedBody, NoBody, Sink
+from olla.wire.gather import REQUEST_LINE, ReplyGatherer
 
 MAX_FIELDS = 1000
 MAX_REPLY_HEAD = 262144
 
+BLANK = b" \t"
+PARTITION = bytes.partition
+COLONS = repeat(b":")
+VERSIONS = {b"HTTP/1.1": True, b"HTTP/1.0": False}
+PRINTABLE = bytes(c for c in range(9, 256) if c == 9 or (c >= 32 and c != 127))
 HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 BODILESS = frozenset({204, 304})
@@ -43,8 +52,7 @@ HOP_BY_HOP = frozenset(
 )
 
 
-@define
-class RequestHead:
+class RequestHead(msgspec.Struct):
     """
     The head of a request, as read.
 
@@ -74,22 +82,33 @@ def parse_request(head: bytes) -> RequestHead:
     :raise BadRequest: when it breaks the grammar or its framing is ambiguous.
     :raise HeadersTooLarge: when it has more than 1000 fields.
     """
-    line = REQUEST_LINE.match(head)
-    if line is None:
+    lines = head.split(b"\r\n")
+    if len(lines) - 3 > MAX_FIELDS:
+        raise HeadersTooLarge()
+    try:
+        HttpRequestParser(None).feed_data(head)
+        method, target, version = lines[0].split(b" ")
+        modern = VERSIONS[version]
+    except (HttpParserUpgrade, HttpParserError, ValueError, KeyError):
+        method, target, modern = _unusual_line(head, lines[0])
+    if b"#" in target:
         raise BadRequest("Malformed request")
-    method, target, minor = line.groups()
-    fields = _request_fields(head, line.end())
-    index = {name.lower(): value for name, value in reversed(fields)}
+    fields: Fields = []
+    index: dict[bytes, bytes] = {}
+    for name, _, value in map(PARTITION, lines[1:-2], COLONS):
+        value = value.strip(BLANK)  # white space around it is not part of it
+        fields.append((name, value))
+        index[name.lower()] = value
     if len(index) != len(fields):
-        _check_single(fields)
+        index = _first_of_each(fields)
     host = index.get(b"host")
-    if minor == b"1" if host is None else not HOST.fullmatch(host):
-        raise BadRequest("Malformed request")
-    chunked = _is_chunked(index.get(b"transfer-encoding"))
-    if chunked is None or (chunked and minor == b"0"):
+    if modern if host is None else not _is_host(host):
         raise BadRequest("Malformed request")
     length = index.get(b"content-length")
-    options = _options(fields) if b"connection" in index else ()
+    chunked = b"transfer-encoding" in index
+    if chunked and (not _is_chunked(index[b"transfer-encoding"]) or not modern):
+        raise BadRequest("Malformed request")
+    options = _options(v for n, v in fields if n.lower() == b"connection") if b"connection" in index else ()
     return RequestHead(
         method,
         target,
@@ -97,8 +116,8 @@ def parse_request(head: bytes) -> RequestHead:
         index,
         None if length is None else int(length),
         chunked,
-        b"close" not in options if minor == b"1" else b"keep-alive" in options,
-        minor == b"1" and not chunked and b"expect" not in index and b"upgrade" not in index,
+        b"close" not in options if modern else b"keep-alive" in options,
+        modern and not chunked and b"expect" not in index and b"upgrade" not in index,
     )
 
 
@@ -111,40 +130,40 @@ def policy_size(head: RequestHead, line: int) -> int:
     return line + sum(len(name) + len(value) + 4 for name, value in head.fields)
 
 
-def _request_fields(head: bytes, start: int) -> Fields:
-    lines = head.count(b"\n") - 2
-    if lines > MAX_FIELDS:
-        raise HeadersTooLarge()
-    sink = FieldSink()
+def _unusual_line(head: bytes, line: bytes) -> tuple[bytes, bytes, bool]:
+    """Check a head that llhttp does not pass, or not simply: there are more methods than it knows."""
+    match = REQUEST_LINE.fullmatch(line)
     try:
-        # Under a request line of ours: llhttp knows fewer methods and more versions than there are.
-        HttpRequestParser(sink).feed_data(b"GET / HTTP/1.1\r\n" + head[start:])
+        HttpRequestParser(None).feed_data(b"GET / HTTP/1.1" + head[len(line) :])
     except HttpParserUpgrade:
         pass
     except HttpParserError:
-        raise BadRequest("Malformed request") from None
-    if len(sink.fields) != lines:
+        match = None
+    if match is None:
         raise BadRequest("Malformed request")
-    return sink.fields
+    return match[1], match[2], match[3] == b"1"
 
 
-def _check_single(fields: Fields) -> None:
+def _first_of_each(fields: Fields) -> dict[bytes, bytes]:
     names = [name.lower() for name, _ in fields]
     if any(names.count(name) > 1 for name in SINGLE):
         raise BadRequest("Malformed request")
+    return {name.lower(): value for name, value in reversed(fields)}
 
 
-def _is_chunked(coding: bytes | None) -> bool | None:
-    """Read the value of ``Transfer-Encoding``; ``None`` when it is anything but the one coding there is."""
-    if coding is None:
-        return False
-    return True if coding.lower() == b"chunked" else None
+@lru_cache(256)
+def _is_host(value: bytes) -> bool:
+    return HOST.fullmatch(value) is not None
 
 
-def _options(fields: Fields) -> set[bytes]:
-    """Give what all the ``Connection`` fields say, in lower case."""
-    values = (value.lower() for name, value in fields if name.lower() == b"connection")
-    return {option.strip(b" \t") for value in values for option in value.split(b",")}
+def _is_chunked(coding: bytes) -> bool:
+    """Say whether ``Transfer-Encoding`` is the one coding there is."""
+    return coding.lower() == b"chunked"
+
+
+def _options(values: Iterable[bytes]) -> set[bytes]:
+    """Give what all the values of ``Connection`` say, in lower case."""
+    return {option.strip(BLANK) for value in values for option in value.lower().split(b",")}
 
 
 class ReplyReader:
@@ -209,56 +228,49 @@ class ReplyReader:
 
     def _read(self, head: bytes) -> BodyReader | None:
         """Read a head; ``None`` for an interim one."""
-        line = REPLY_LINE.match(head)
-        if line is None:
+        lines = head.split(b"\r\n")
+        version, _, rest = lines[0].partition(b" ")
+        code, _, reason = rest.partition(b" ")
+        modern = VERSIONS.get(version)
+        if modern is None or reason.translate(None, PRINTABLE):  # llhttp lets anything stand in a reason
             raise BadReply("what the backend sent is not HTTP")
-        lines = head.count(b"\n") - 2
-        sink = Sink()
-        parser = HttpResponseParser(sink)
-        try:
-            if lines > MAX_FIELDS:
-                raise BadReply("the head of the backend's answer has too many fields")
-            parser.feed_data(head)
-        except HttpParserUpgrade:
-            raise BadReply("the backend switched protocols unasked") from None
-        except HttpParserError as error:
-            raise BadReply(f"malformed head of the backend's answer: {error}") from None
-        if len(sink.fields) != lines:
-            raise BadReply("malformed head of the backend's answer")
-        status = int(line[2])
+        if len(lines) - 3 > MAX_FIELDS:
+            raise BadReply("the head of the backend's answer has too many fields")
+        kept: Fields = []
+        told: bytes | None = None
+        codings: list[bytes] = []
+        options: list[bytes] = []
+        persistent = modern
+        for field, _, value in map(PARTITION, lines[1:-2], COLONS):
+            name, value = field.lower(), value.strip(BLANK)
+            if name not in HOP_BY_HOP:
+                kept.append((field, value))
+            elif name == b"content-length":
+                told = value
+            elif name == b"transfer-encoding":
+                codings.append(value)
+            elif name == b"connection":
+                options.append(value)
+        if options:
+            named = _options(options)
+            persistent = b"close" not in named and (modern or b"keep-alive" in named)
+            kept = [pair for pair in kept if pair[0].lower() not in named]
+        if codings and not (len(codings) == 1 and _is_chunked(codings[0])):
+            raise BadReply("unknown transfer coding in the backend's answer")
+        sink = Sink() if codings else None
+        parser = _passed(head, sink)
+        status, length = int(code), None if told is None else int(told)
+        if not 100 <= status <= 599:
+            raise BadReply("what the backend sent is not HTTP")
         if status < 200:
             if status == 101:
                 raise BadReply("the backend switched protocols unasked")
             self._gatherer.limit -= len(head)
             return None
-        return self._frame(line, status, parser, sink)
-
-    def _frame(self, line: re.Match[bytes], status: int, parser: HttpResponseParser, sink: Sink) -> BodyReader:
-        """Take the framing out of the fields (RFC 9112 §6.3)."""
-        kept: Fields = []
-        length: int | None = None
-        chunked: bool | None = False
-        named: set[bytes] = set()
-        persistent = modern = line[1] == b"1"
-        for pair in sink.fields:
-            name = pair[0].lower()
-            if name not in HOP_BY_HOP:
-                kept.append(pair)
-            elif name == b"content-length":
-                length = int(pair[1])
-            elif name == b"transfer-encoding":
-                chunked = _is_chunked(pair[1]) if chunked is False else None
-            elif name == b"connection":
-                named = _options(sink.fields)
-                persistent = b"close" not in named and (modern or b"keep-alive" in named)
-        if named:
-            kept = [pair for pair in kept if pair[0].lower() not in named]
-        if chunked is None:
-            raise BadReply("unknown transfer coding in the backend's answer")
         body: BodyReader
         if self._head_only or status in BODILESS:
             body = NoBody()
-        elif chunked:
+        elif sink is not None:
             body = ChunkedBody(parser, sink)
             persistent = persistent and modern  # no HTTP/1.0 server knows what it says here
         elif length is not None:
@@ -267,5 +279,21 @@ class ReplyReader:
             body = ClosingBody()
             persistent = False
         self.persistent = persistent
-        self.head = Head(status, line[3] or b"", kept, None if status == 204 else length)
+        self.head = Head(status, reason, kept, None if status == 204 else length)
         return body
+
+
+def _passed(head: bytes, sink: Sink | None) -> HttpResponseParser:
+    """
+    Have llhttp check the head of a reply.
+
+    :return: it, ready for a body in chunks.
+    """
+    parser = HttpResponseParser(sink)
+    try:
+        parser.feed_data(head)
+    except HttpParserUpgrade:
+        raise BadReply("the backend switched protocols unasked") from None
+    except HttpParserError as error:
+        raise BadReply(f"malformed head of the backend's answer: {error}") from None
+    return parser

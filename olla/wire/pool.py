@@ -14,7 +14,7 @@ class Pool:
     """
     Idle connections by what they lead to.
 
-    :ivar max_idle: kept in all; the one idle for longest makes room.
+    :ivar max_idle: kept in all; those idle for longest make room.
     :ivar max_idle_per_host: kept for each key.
     :ivar idle_timeout: seconds that they are kept; ``0`` for no limit.
     """
@@ -38,15 +38,9 @@ class Pool:
         return connection
 
     def put(self, key: Hashable, connection: BackendConnection) -> None:
-        """Keep ``connection``, or close it, or close another in its favour."""
-        stack = self._stacks.setdefault(key, [])
-        if len(stack) >= self.max_idle_per_host or not self.max_idle:
-            connection.close()
-            return
-        if len(self._keys) >= self.max_idle:
-            self._close(next(iter(self._keys)))
+        """Keep ``connection``; the next but one :meth:`sweep` closes it if there are too many by then."""
         connection.idle_since = 0.0
-        stack.append(connection)
+        self._stacks.setdefault(key, []).append(connection)
         self._keys[connection] = key
 
     def forget(self, connection: BackendConnection) -> None:
@@ -67,15 +61,21 @@ class Pool:
             self.drop(key)
 
     def sweep(self, now: float) -> None:
-        """Close what has been idle for too long; idleness counts from the first sweep that sees it."""
-        if not self.idle_timeout:
-            return
+        """
+        Close what is too much or has been idle for too long; to be called a few times a second.
+
+        What has come since the last sweep is spared, and idleness counts from the first sweep that sees it: under
+        load connections are idle for a moment, all at once sometimes, and are wanted again in the next.
+        """
         for connection in tuple(self._keys):
             if not connection.idle_since:
                 connection.idle_since = now
-            elif now - connection.idle_since >= self.idle_timeout:
-                self._close(connection)
+            elif self._excessive(connection) or (
+                self.idle_timeout and now - connection.idle_since >= self.idle_timeout
+            ):
+                self.forget(connection)
+                connection.close()
 
-    def _close(self, connection: BackendConnection) -> None:
-        self.forget(connection)
-        connection.close()
+    def _excessive(self, connection: BackendConnection) -> bool:
+        stack = self._stacks[self._keys[connection]]
+        return len(stack) > self.max_idle_per_host or len(self._keys) > self.max_idle
