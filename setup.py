@@ -53,7 +53,7 @@ setup(
             "types-cachetools",
             "types-psutil",
         ],
-        "docs": ["docutils>=0.21"],
+        "docs": ["docutils>=0.21", "Pygments>=2.18"],
     },
     entry_points={"console_scripts": ["olla = olla.tap:main"]},
     classifiers=[

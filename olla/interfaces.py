@@ -44,7 +44,7 @@ class ISelectorFactory(Interface):
 
     def make(settings: Mapping[str, Any]) -> ISelector:
         """
-        Make one; called once at the start and on a reload.
+        Make one; called once at the start.
 
         :param settings: the ``proxy`` block of the configuration as plain values.
         """

@@ -45,9 +45,7 @@ CLIENT_VARIABLES: Final = (
 )  # scripts that talk to us set them
 MISPLACED: Mapping[str, str] = {
     "endpoints": "is not used: it belongs under discovery.static",
-    "server.rate_limits.per_endpoint": (
-        "has no effect; set requests_per_minute on each endpoint under discovery.static.endpoints"
-    ),
+    "server.rate_limits.per_endpoint": "has no effect",
 }
 UNUSED_IN_ENDPOINT: Mapping[str, str] = {
     "enabled": "unknown key, has no effect: it does not disable the endpoint",
