@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from olla.domain.message import Head, Outgoing
-from olla.errors import BrokenBody, ClosedEarly, ConnectTimeout, HeadTimeout, UpstreamFailure
+from olla.errors import BrokenBody, ClosedEarly, ConnectFailed, ConnectTimeout, HeadTimeout, UpstreamFailure
 from olla.interfaces import IExchange, IPaced, IReply
 from olla.pending import Pending
 from olla.upstream.limits import Patience
@@ -247,6 +247,11 @@ class Attempt:
             pending.fail(error)
         if copying is not None:
             copying.fail(error)
+
+    def stop(self) -> None:
+        """Give up because everything ends."""
+        text = "the proxy is stopping"
+        self.give_up(BrokenBody(text) if self._answered else ConnectFailed(text))
 
     def _expire(self, which: str, limit: float) -> None:
         text = f"{which} timeout of {limit:g}s exceeded"

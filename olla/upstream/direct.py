@@ -202,7 +202,7 @@ class DirectUpstream:
         closing = self._closing = Deferred()
         self._pool.close()
         for attempt in tuple(self._attempts):
-            attempt.give_up(ConnectFailed("the proxy is stopping"))
+            attempt.stop()
         for connection in tuple(self._open):
             connection.abort()
         self._check_closed()

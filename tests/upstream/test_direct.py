@@ -163,9 +163,11 @@ class SendingTests(DirectTests):
     def test_close(self) -> None:
         """Closing ends everything, and fires when the last connection is gone."""
         waiting = self.send()
+        copying = self.answered(CHUNKED).relay(Client(), None)
         self.answered(SHORT)
         closing = self.upstream.close()
         self.failure_of(waiting, ConnectFailed)
+        self.failure_of(copying, BrokenBody)
         self.assertNoResult(closing)
         for number, wire in enumerate(self.backend.wires):
             self.assertTrue(wire.closed)
