@@ -20,7 +20,6 @@ from zope.interface import implementer
 
 from olla.domain.endpoint import Endpoint
 from olla.domain.message import Outgoing
-from olla.errors import ConnectFailed
 from olla.interfaces import IReply, IUpstream
 from olla.pending import Pending
 from olla.upstream.attempt import Attempt
