@@ -25,6 +25,7 @@ from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge
 from olla.interfaces import IExchange, IPaced
 from olla.limits.address import unmapped
 from olla.wire.channel import Stalled
+from olla.wire.head import is_host
 from olla.wire.sizes import Sizes
 
 IN_MEMORY = 1 << 20
@@ -54,6 +55,10 @@ class FrontRequest(StockRequest):
         """The head is complete; look at what the client announces."""
         channel = self.channel
         self.received = channel.head_complete()
+        hosts = self.requestHeaders.getRawHeaders(b"Host", [])
+        if len(hosts) > 1 or not all(map(is_host, hosts)) or (not hosts and channel.needs_host):
+            channel.refuse(BadRequest("Malformed request"), self)
+            return
         limit = channel.site.sizes.body
         if limit and length is not None and length > limit:
             channel.refuse(RequestTooLarge(), self)
@@ -250,6 +255,11 @@ class FrontChannel(HTTPChannel):
                 self.refuse(Stalled("The request's body did not come in time"), None)
             else:
                 self.transport.abortConnection()
+
+    @property
+    def needs_host(self) -> bool:
+        """Whether the request that is being read must name a host: HTTP/1.0 did not know of it (RFC 9112 §3.2)."""
+        return self._line.endswith(b"HTTP/1.1")
 
     @property
     def busy(self) -> bool:

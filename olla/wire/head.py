@@ -102,7 +102,7 @@ def parse_request(head: bytes) -> RequestHead:
     if len(index) != len(fields):
         index = _first_of_each(fields)
     host = index.get(b"host")
-    if modern if host is None else not _is_host(host):
+    if modern if host is None else not is_host(host):
         raise BadRequest("Malformed request")
     length = index.get(b"content-length")
     chunked = b"transfer-encoding" in index
@@ -152,7 +152,8 @@ def _first_of_each(fields: Fields) -> dict[bytes, bytes]:
 
 
 @lru_cache(256)
-def _is_host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
+    """Say whether ``value`` can be that of a ``Host`` field (RFC 9112 §3.2)."""
     return HOST.fullmatch(value) is not None
 
 
