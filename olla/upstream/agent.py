@@ -159,7 +159,13 @@ class _Connection:
 
 
 class _Pool(HTTPConnectionPool):
-    """Twisted's pool; tells each attempt which connection it got."""
+    """
+    Twisted's pool; tells each attempt which connection it got.
+
+    :ivar dropped: nothing is kept any more: what is busy now is closed after its answer.
+    """
+
+    dropped = False
 
     def getConnection(self, key: Any, endpoint: Any) -> Deferred[Any]:
         attempt: _Attempt = endpoint.attempt
@@ -171,6 +177,19 @@ class _Pool(HTTPConnectionPool):
         # A second try must not meet another connection that the backend has closed as well.
         getting = self._newConnection if attempt.must_be_new else super().getConnection
         return getting(key, endpoint).addCallback(got)
+
+    def _putConnection(self, key: Any, connection: Any) -> None:
+        # Private, and the one way by which a connection comes back.
+        if self.dropped:
+            connection.transport.loseConnection()
+        else:
+            super()._putConnection(key, connection)
+
+    def drop(self) -> Deferred[Any]:
+        """Keep nothing from now on; fires when what is idle has been closed."""
+        self.dropped = True
+        closing: Deferred[Any] = self.closeCachedConnections()
+        return closing
 
 
 @implementer(IAgentEndpointFactory)
@@ -490,13 +509,13 @@ class AgentUpstream:
     def close(self) -> Deferred[Any]:
         """Close the idle connections; fires when they are gone."""
         routes, self._routes = list(self._routes.values()), {}
-        return gatherResults([route.pool.closeCachedConnections() for route in routes])
+        return gatherResults([route.pool.drop() for route in routes])
 
     def drop(self, endpoint: Endpoint) -> None:
         """Forget an endpoint that is configured no more."""
         route = self._routes.pop(endpoint, None)
         if route is not None:
-            route.pool.closeCachedConnections()
+            route.pool.drop()
 
     def _route(self, endpoint: Endpoint) -> _Route:
         route = self._routes.get(endpoint)
