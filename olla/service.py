@@ -84,6 +84,7 @@ class ProxyService(MultiService):
         self._source = source
         self._read_again = read_again
         self._hurry: Deferred[None] = Deferred()
+        self._stopping: Deferred[Any] | None = None
         self.parts = parts = Parts(config, reactor, outputs)
         self.resource = parts.app.resource()
         sizes = assembly.sizes(config)
@@ -125,8 +126,16 @@ class ProxyService(MultiService):
         self._log.info("Olla started, waiting for requests...", engine=self._config.proxy.engine)
 
     def stopService(self) -> Deferred[Any]:
-        """Finish what runs within ``shutdown_timeout``, cut the rest, then stop everything else."""
-        return Deferred.fromCoroutine(self._stop())
+        """Finish what runs within ``shutdown_timeout``, cut the rest, then stop everything else; once."""
+        waiting: Deferred[Any] = Deferred()
+        if self._stopping is None:
+            self._stopping = Deferred.fromCoroutine(self._stop())
+
+        def over(result: Any) -> None:
+            waiting.callback(result)  # fires with it, or fails as it did
+
+        self._stopping.addBoth(over)
+        return waiting
 
     def hurry(self) -> None:
         """Do not wait any longer for what runs."""
