@@ -21,6 +21,7 @@ from tests.network import MemoryTransport, Network
 PORT = 40114
 HEADER_END = b"\r\n\r\n"
 LISTING = {"object": "list", "data": [{"id": "m", "object": "model", "owned_by": "test"}]}
+SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNLIMITED = {
     "per_ip_requests_per_minute": 0,
     "global_requests_per_minute": 0,
@@ -28,9 +29,14 @@ UNLIMITED = {
 }
 
 
+def chunk(piece: bytes) -> bytes:
+    """Frame ``piece`` as one chunk of a body that goes on."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
 def chunked(*pieces: bytes) -> bytes:
     """Frame ``pieces`` as a whole chunked body."""
-    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    return b"".join(map(chunk, pieces)) + b"0\r\n\r\n"
 
 
 def answer(body: bytes | Mapping[str, Any], status: int = 200, **fields: str) -> bytes:
@@ -84,7 +90,8 @@ class BackendConnection(Protocol):
             if not end:
                 return
             length = next(
-                (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+                (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")),
+                0,
             )
             if len(rest) < length:
                 return
@@ -258,6 +265,8 @@ class ProxyCase(SynchronousTestCase):
         """
         Start the proxy with a backend for each name; ``None`` for one that refuses connections.
 
+        With ``load_balancer: priority`` the backends are preferred in their order.
+
         :param endpoint: further keys of each endpoint.
         :param sections: of the configuration; ``proxy`` and ``server`` are overlaid on those of the tests.
         """
@@ -266,7 +275,8 @@ class ProxyCase(SynchronousTestCase):
             port = 9000 + number
             if backend is not None:
                 self.network.listeners[port] = backend
-            endpoints.append({"name": name, "url": f"http://127.0.0.1:{port}", "type": "openai", **(endpoint or {})})
+            keys = {"type": "openai", "priority": 100 - number, **(endpoint or {})}
+            endpoints.append({"name": name, "url": f"http://127.0.0.1:{port}", **keys})
         config = {
             "server": {"rate_limits": UNLIMITED, **sections.pop("server", {})},
             "proxy": {"engine": self.engine, **sections.pop("proxy", {})},
@@ -331,6 +341,10 @@ class ProxyCase(SynchronousTestCase):
     def get(self, path: str, peer: str = "192.0.2.7", **fields: str) -> Client:
         """Send a ``GET``."""
         return self.send(request("GET", path, b"", self.detour, **fields), peer)
+
+    def status(self) -> Any:
+        """Give the page ``/internal/status``."""
+        return self.get("/internal/status").json
 
     def records(self) -> list[dict[str, Any]]:
         """Give the lines of the log written so far."""

@@ -1,0 +1,173 @@
+"""The configuration read anew while requests run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.support import SSE, Backend, BackendConnection, ProxyCase, Seen, answer, chunk, on_each_engine, says
+
+
+class Reloads(ProxyCase):
+    """The file changes, and the process is told to read it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.backend, self.other = (Backend(play=says(answer({"from": name}))) for name in "ab")
+        self.network.listeners[9001] = self.other
+
+    def reload(self, change: Callable[[Any], object]) -> None:
+        """Let ``change`` alter the configuration, and have it read."""
+        config = json.loads(self.path.read_text())
+        change(config)
+        self.reload_text(json.dumps(config))
+
+    def reload_text(self, text: str) -> None:
+        """Put ``text`` in the file's place, and have it read."""
+        assert self.proxy is not None
+        self.path.write_text(text)
+        self.proxy.reload()
+        self.network.pump(0.1)
+
+    def endpoints(self, *names: str) -> Callable[[Any], object]:
+        """Make the change that leaves these endpoints."""
+        ports = {"a": 9000, "b": 9001}
+        listed = [
+            {"name": name, "url": f"http://127.0.0.1:{ports[name]}", "type": "openai", "priority": 100}
+            for name in names
+        ]
+        return lambda config: config["discovery"]["static"].update(endpoints=listed)
+
+    def names(self) -> list[str]:
+        """Give the endpoints that there are."""
+        return sorted(one["name"] for one in self.status()["endpoints"])
+
+
+@on_each_engine
+class Reloading(Reloads):
+    """What changes, and what stays."""
+
+    def test_endpoint_added(self) -> None:
+        """A new endpoint is looked at and used; the old one keeps what it counted (design.md)."""
+        self.start({"a": self.backend})
+        self.post()
+        self.reload(self.endpoints("a", "b"))
+        self.network.wait(1.0)
+        self.assertEqual(self.names(), ["a", "b"])
+        self.backend.play = says(answer({}, 503))
+        self.assertEqual(self.post().json, {"from": "b"})
+        self.assertEqual(self.status()["system"]["total_requests"], 2)
+
+    def test_endpoint_removed(self) -> None:
+        """An endpoint that is gone gets neither requests nor checks, and its connections are closed (design.md)."""
+        self.start({"a": self.backend})
+        self.post()
+        self.reload(self.endpoints("b"))
+        self.network.wait(1.0)
+        self.assertEqual(self.names(), ["b"])
+        probes = len(self.backend.probes)
+        self.assertEqual([self.post().json for _ in range(5)], [{"from": "b"}] * 5)
+        self.network.wait(60.0, 1.0)
+        self.assertEqual((len(self.backend.seen), len(self.backend.probes)), (1, probes))
+        self.assertEqual([one for one in self.backend.connections if one.lost is None], [])
+
+    def test_endpoint_replaced(self) -> None:
+        """The same name at another address is the other backend from then on (design.md)."""
+        self.start({"a": self.backend})
+        self.assertEqual(self.post().json, {"from": "a"})
+        self.reload(lambda config: config["discovery"]["static"]["endpoints"][0].update(url="http://127.0.0.1:9001"))
+        self.network.wait(1.0)
+        self.assertEqual((self.names(), self.post().json), (["a"], {"from": "b"}))
+
+    def test_aliases(self) -> None:
+        """An alias comes and goes with the file (design.md)."""
+        self.start({"a": self.backend})
+        self.assertEqual(self.post(body={"model": "quick"}).status, 404)
+        self.reload(lambda config: config.update(model_aliases={"quick": ["m"]}))
+        client = self.post(body={"model": "quick"})
+        self.assertEqual((client.status, client.field("X-Olla-Model")), (200, "m"))
+        self.reload(lambda config: config.pop("model_aliases"))
+        self.assertEqual(self.post(body={"model": "quick"}).status, 404)
+
+    def test_rates(self) -> None:
+        """New rates hold at once (design.md)."""
+        self.start({"a": self.backend})
+        limits = {"per_ip_requests_per_minute": 60, "burst_size": 2}
+        self.reload(lambda config: config["server"].update(rate_limits=limits))
+        self.assertEqual([self.post().status for _ in range(3)], [200, 200, 429])
+
+    def test_same_file(self) -> None:
+        """Reading what has not changed changes nothing: kept connections and cool-downs stay (design.md)."""
+        self.start({"a": self.backend})
+        self.post()
+        self.reload(lambda config: None)
+        self.post()
+        used = [one for one in self.backend.connections if one.transport.other.sent.count(b"POST ")]
+        self.assertEqual([one.transport.other.sent.count(b"POST ") for one in used], [2])
+
+    def test_faulty_files(self) -> None:
+        """A faulty file changes nothing, and the log says what is wrong (R63, R65)."""
+        self.start({"a": self.backend})
+        bad_url = {"discovery": {"static": {"endpoints": [{"name": "x", "url": "gopher://x", "type": "openai"}]}}}
+        for text in (
+            "{",
+            "[]",
+            '{"proxy": {"engine": "none"}}',
+            json.dumps(bad_url),
+            "!!python/object/apply:os.abort []",
+        ):
+            self.reload_text(text)
+            self.assertEqual((self.names(), self.post().json), (["a"], {"from": "a"}), text)
+        self.path.unlink()
+        assert self.proxy is not None
+        self.proxy.reload()
+        self.assertEqual(self.post().json, {"from": "a"})
+
+    def test_many_times(self) -> None:
+        """Reading it again and again leaves no timers behind (R65)."""
+        self.start({"a": self.backend})
+        self.network.wait(2.0)
+        before = len(self.network.getDelayedCalls())
+        for number in range(30):
+            self.reload(self.endpoints(*("a" if number % 2 else "b")))
+            self.network.wait(1.0)
+        self.assertLessEqual(len(self.network.getDelayedCalls()), before + 2)
+        self.assertEqual(self.post().json, {"from": "a"})
+
+
+@on_each_engine
+class Outliving(Reloads):
+    """Requests whose endpoint goes while they run."""
+
+    def test_running_stream(self) -> None:
+        """A stream goes on to its end, though its endpoint is gone from the file (R65)."""
+        held: list[BackendConnection] = []
+
+        def play(connection: BackendConnection, seen: Seen) -> None:
+            held.append(connection)
+            connection.transport.write(SSE + chunk(b"data: 1\n\n"))
+
+        self.backend.play = play
+        self.start({"a": self.backend})
+        self.addCleanup(self.network.wait, 100.0, 1.0)
+        client = self.post()
+        self.reload(self.endpoints("b"))
+        self.network.wait(5.0)
+        held[0].transport.write(chunk(b"data: 2\n\n") + b"0\r\n\r\n")
+        self.network.wait(0.5)
+        self.assertEqual((client.body, client.whole), (b"data: 1\n\ndata: 2\n\n", True))
+        self.assertIsNotNone(held[0].lost)
+
+    def test_waiting_request(self) -> None:
+        """A request that waits for the head of an endpoint that is gone is answered by it (R65)."""
+        held: list[BackendConnection] = []
+        self.backend.play = lambda connection, seen: held.append(connection)
+        self.start({"a": self.backend})
+        self.addCleanup(self.network.wait, 100.0, 1.0)
+        client = self.post()
+        self.reload(self.endpoints("b"))
+        held[0].transport.write(answer({"from": "late"}))
+        self.network.pump(0.1)
+        self.assertEqual(client.json, {"from": "late"})
+        self.assertIsNotNone(held[0].lost)
