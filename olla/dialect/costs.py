@@ -148,7 +148,7 @@ def usage_of(found: Facts) -> Usage | None:
     return Usage(**known)  # type: ignore[arg-type]  # the names are those of its attributes, and so are the kinds
 
 
-def provider_fields(usage: Usage) -> dict[str, object]:
+def provider_fields(usage: Usage) -> dict[str, str | float]:
     """Give the figures that are known under the names that logs show them by (http-api.md §17.3)."""
     named = {
         "provider_total_ms": usage.total_ms,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from attrs import define
 
+from olla.dialect.costs import provider_fields
 from olla.dialect.redact import redact
 from olla.domain.usage import Usage
 from olla.events import Finished
@@ -181,10 +182,7 @@ def provider_facts(event: Finished, usage: Usage) -> dict[str, Value]:
     facts: dict[str, Value] = {
         "request_id": event.id,
         "endpoint": event.endpoint.name if event.endpoint is not None else None,
-        "provider_total_ms": usage.total_ms,
-        "provider_prompt_tokens": usage.input_tokens,
-        "provider_completion_tokens": usage.output_tokens,
-        "provider_tokens_per_second": usage.tokens_per_second,
+        **provider_fields(usage),
         "provider_model": usage.model[:LONGEST] if usage.model is not None else None,
         "total_tokens": usage.total_tokens,
         "ttft_ms": usage.ttft_ms,
