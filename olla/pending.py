@@ -62,16 +62,14 @@ class Pending(Generic[T]):
         if not self.done:
             self.done = True
             self._value = value
-            if self._wake is not None:
-                self._wake()
+            self._go_on()
 
     def fail(self, error: Exception) -> None:
         """Let the waiting task see ``error`` raised."""
         if not self.done:
             self.done = True
             self._error = error
-            if self._wake is not None:
-                self._wake()
+            self._go_on()
 
     def cancel(self) -> None:
         """Stop the work behind it and raise :exc:`Cancelled` in the waiting task."""
@@ -79,8 +77,7 @@ class Pending(Generic[T]):
             self.done = True
             self._error = Cancelled()
             self._cancel()
-            if self._wake is not None:
-                self._wake()
+            self._go_on()
 
     def when_done(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` once the result is there; only the last one given is called."""
@@ -95,6 +92,12 @@ class Pending(Generic[T]):
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[return-value]  # None only where T admits it
+
+    def _go_on(self) -> None:
+        """Wake the waiting task, and let go of it: it holds us as well, and the collector would have to part us."""
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake()
 
     def __await__(self) -> Generator[Pending[T], None, T]:
         """Suspend the task until the result is there."""
