@@ -150,6 +150,15 @@ class BadRequest(Refusal):
 
 
 @frozen
+class Stalled(BadRequest):
+    """The request's body has stopped coming."""
+
+    message: str = "The request's body did not come in time"
+    status = 408
+    code = "REQUEST_TIMEOUT"
+
+
+@frozen
 class InvalidParameter(Refusal):
     """A query parameter has a value that it cannot have."""
 
@@ -167,24 +176,6 @@ class InvalidFormat(Refusal):
     status = 400
     type = "bad_request"
     code = "INVALID_FORMAT"
-
-
-@frozen
-class InvalidEndpoint(Refusal):
-    """A request names an endpoint that does not exist."""
-
-    status = 400
-    type = "bad_request"
-    code = "INVALID_ENDPOINT"
-
-
-@frozen
-class Forbidden(Refusal):
-    """The peer may not see this page."""
-
-    status = 403
-    type = "forbidden"
-    code = "FORBIDDEN"
 
 
 @frozen
@@ -245,15 +236,6 @@ class NotSupported(Refusal):
     status = 501
     type = "not_implemented"
     code = "NOT_SUPPORTED"
-
-
-@frozen
-class NotReady(Refusal):
-    """The page's figures do not exist yet."""
-
-    status = 503
-    type = "service_unavailable"
-    code = "NOT_READY"
 
 
 @frozen

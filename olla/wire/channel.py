@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from olla.domain.message import EMPTY, Body, Request
-from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge
+from olla.errors import HeadersTooLarge, Refusal, RequestTooLarge, Stalled
 from olla.interfaces import IExchange
 from olla.limits.address import unmapped
 from olla.pending import Task
@@ -34,13 +34,6 @@ LINGER = 2.0
 FLUSH = 30.0
 NEVER = 0.0
 FROM_SWEEP = -1.0
-
-
-class Stalled(BadRequest):
-    """A body has stopped coming."""
-
-    status = 408
-    code = "REQUEST_TIMEOUT"
 
 
 @implementer(IPushProducer)
@@ -163,7 +156,7 @@ class Channel(Protocol):
         elif now >= self._expires:
             self._expires = NEVER
             if self._intake is not None and self._request is not None:
-                self._refuse(Stalled("The request's body did not come in time"), self._request)
+                self._refuse(Stalled(), self._request)
             elif self._exchange is not None or self._closing:
                 self.transport.abortConnection()
             else:
