@@ -1,7 +1,7 @@
 """
 The upstream of engine ``sherpa``: Twisted's own Agent, its pool, and a streaming body producer.
 
-What Agent lacks for a proxy is added around it and not inside: each connection runs through a :class:`_Guard`,
+What Agent lacks for a proxy is added around it and not inside: each connection runs through a :class:`Guard`,
 which reads along strictly (Agent's parser folds lines, strips white space and bounds nothing) and knows whether
 the connection has served before; an :class:`_Attempt` keeps the deadlines; and the request's target goes out byte
 for byte, where ``Agent.request`` would take a URI apart and put it together again.
@@ -9,15 +9,13 @@ for byte, where ``Agent.request`` would take a URI apart and put it together aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IConsumer, IPushProducer, IStreamClientEndpoint
-from twisted.internet.protocol import Protocol
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -25,124 +23,17 @@ from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from olla.domain.endpoint import Endpoint
-from olla.domain.message import Body, Head, Outgoing
+from olla.domain.message import Outgoing
 from olla.errors import BadReply, BrokenBody, ClosedEarly, HeadTimeout, UpstreamFailure
-from olla.interfaces import IExchange, IPaced, IReply, IUpstream
+from olla.interfaces import IReply, IUpstream
 from olla.pending import Pending
+from olla.upstream.agent_reply import AgentReply
 from olla.upstream.dial import Dialler, failure_of
+from olla.upstream.guard import Guard, Guarded, GuardFactory
 from olla.upstream.limits import Patience
-from olla.wire.head import ReplyReader
+from olla.upstream.producer import BodyProducer
 
 NEVER = float("inf")
-
-
-@implementer(IBodyProducer)
-class BodyProducer:
-    """
-    Writes a body as fast as the connection takes it.
-
-    :ivar length: bytes that it will write.
-    """
-
-    def __init__(self, body: Body) -> None:
-        self.length = body.size
-        self._body: Body | None = body
-        self._pieces: Iterator[bytes] = iter(())
-        self._consumer: IConsumer | None = None
-        self._paused = False
-        self._done: Deferred[None] = Deferred()
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Begin; the result fires when all has been written."""
-        body, self._body = self._body, None  # Agent keeps us as long as it keeps the reply
-        assert body is not None, "a body is produced once"
-        if self.length <= 65536:
-            if self.length:
-                consumer.write(body.whole())
-            return succeed(None)
-        self._pieces, self._consumer = body.pieces(), consumer
-        self.resumeProducing()
-        return self._done
-
-    def pauseProducing(self) -> None:
-        """Hold on: the connection's buffer is full."""
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        """Write until told to hold on."""
-        self._paused = False
-        while not self._paused and self._consumer is not None:
-            piece = next(self._pieces, None)
-            if piece is None:
-                self._consumer = None
-                self._done.callback(None)
-            else:
-                self._consumer.write(piece)
-
-    def stopProducing(self) -> None:
-        """Write no more: the request is over."""
-        self._consumer = None
-
-
-class _Guard(ProtocolWrapper):
-    """
-    Stands between a connection and Agent's protocol.
-
-    :ivar attempt: the one that uses the connection now.
-    :ivar requests: how many it has carried, this one included.
-    """
-
-    transport: Any
-
-    def __init__(self, factory: Any, wrapped: Protocol) -> None:
-        super().__init__(factory, wrapped)
-        self.attempt: _Attempt | None = None
-        self.requests = 0
-
-    def connectionMade(self) -> None:
-        """The connection stands: switch Nagle off, or a token may wait for an acknowledgement."""
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
-        super().connectionMade()
-
-    def serve(self, attempt: _Attempt, method: bytes) -> None:
-        """Expect the answer to a request with ``method``."""
-        self.attempt = attempt
-        self.requests += 1
-        attempt.reader = ReplyReader(head_only=method == b"HEAD")
-
-    def dataReceived(self, data: bytes) -> None:
-        """Read along, and pass on what is well-formed."""
-        attempt = self.attempt
-        if attempt is None:
-            self.transport.abortConnection()  # bytes that nobody asked for
-            return
-        attempt.heard = attempt.answered = True
-        try:
-            attempt.reader.feed(data)
-        except BadReply as error:
-            attempt.broken = error
-            self.transport.abortConnection()
-            return
-        super().dataReceived(data)
-        if attempt.reader.surplus:
-            self.transport.abortConnection()  # the next request must not take these bytes for its answer
-
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  Twisted's signature
-        """Tell how the connection ended: Agent takes a reset for the end of a body without a length."""
-        if self.attempt is not None and self.attempt.broken is None and not reason.check(ConnectionDone):
-            self.attempt.was_reset = True
-        super().connectionLost(reason)
-
-    def release(self, attempt: _Attempt) -> None:
-        """The answer to ``attempt`` is whole; the next one may have begun already."""
-        if self.attempt is attempt:
-            self.attempt = None
-
-
-class _GuardFactory(WrappingFactory):
-    protocol = _Guard
-    noisy = False
 
 
 @implementer(IStreamClientEndpoint)
@@ -154,7 +45,7 @@ class _Connection:
     _dialler: Dialler
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
-        self.attempt.connecting = self._dialler.connect(_GuardFactory(protocolFactory))
+        self.attempt.connecting = self._dialler.connect(GuardFactory(protocolFactory))
         return self.attempt.connecting.addCallback(lambda guard: guard.wrappedProtocol)
 
 
@@ -228,27 +119,19 @@ class _Route:
     pool: _Pool
 
 
-class _Attempt:
+class _Attempt(Guarded):
     """
     One request on its way to one endpoint, and its deadlines.
 
-    :ivar heard: something has come since the last sweep.
-    :ivar answered: some byte of an answer has come.
-    :ivar broken: why what came is not a reply.
-    :ivar was_reset: the connection ended otherwise than by a close.
+    :ivar clock: seconds, never going back.
     :ivar must_be_new: no pooled connection will do.
-    :ivar reader: reads the reply along with Agent.
     :ivar connecting: the connection in the making.
     """
 
-    reader: ReplyReader
-
     def __init__(self, upstream: AgentUpstream, endpoint: Endpoint, outgoing: Outgoing) -> None:
         self.pending: Pending[IReply] = Pending(self._cancel)
-        self.heard = False
-        self.answered = False
-        self.broken: BadReply | None = None
-        self.was_reset = False
+        super().__init__()
+        self.clock = upstream.clock
         self.must_be_new = False
         self.connecting: Deferred[Any] | None = None
         self.reply: AgentReply | None = None
@@ -256,7 +139,7 @@ class _Attempt:
         self._endpoint = endpoint
         self._method = outgoing.method
         self._outgoing: Outgoing | None = outgoing
-        self._guard: _Guard | None = None
+        self._guard: Guard | None = None
         self._started = upstream.clock()
         self._quiet_since = self._started
         self._waiting_since = NEVER
@@ -273,14 +156,14 @@ class _Attempt:
         self._asking.addCallbacks(self._has_head, self._failed)
         self._asking.addErrback(self._crashed)
 
-    def connected(self, guard: _Guard) -> None:
+    def connected(self, guard: Guard) -> None:
         """The request goes out on this connection now."""
         self._guard = guard
-        self._waiting_since = self._upstream.clock()
+        self._waiting_since = self.clock()
         guard.serve(self, self._method)
 
     def _has_head(self, response: IResponse) -> None:
-        self._quiet_since = self._upstream.clock()
+        self._quiet_since = self.clock()
         self._outgoing = None
         head = self.reader.head
         assert head is not None, "Agent has read a head that the guard has not"
@@ -299,7 +182,7 @@ class _Attempt:
         self._upstream.forget(self)
         self.pending.fail(self._expired or self._condition(failure, guard, where))
 
-    def _condition(self, failure: Failure, guard: _Guard | None, where: str) -> UpstreamFailure:
+    def _condition(self, failure: Failure, guard: Guard | None, where: str) -> UpstreamFailure:
         if self.broken is not None:
             return self.broken
         if guard is None:
@@ -358,104 +241,6 @@ class _Attempt:
             self._expired = HeadTimeout(text, which=which, limit=limit)
             if self._asking is not None:
                 self._asking.cancel()
-
-
-@implementer(IReply, IPaced)
-class AgentReply(Protocol):
-    """
-    The answer of an Agent; relays its body as Twisted delivers it.
-
-    :ivar paused: whether the client is slower than the backend right now.
-    """
-
-    def __init__(self, response: IResponse, attempt: _Attempt, head: Head) -> None:
-        self.head = head
-        self.copied = 0
-        self.first_at = 0.0
-        self.paused = False
-        self._response = response
-        self._attempt = attempt
-        self._exchange: IExchange | None = None
-        self._tap: Callable[[bytes], object] | None = None
-        self._gathered: list[bytes] | None = None
-        self._limit = 0
-        self._ended = False
-        self._copying: Pending[Any] = Pending(self.abort)
-
-    def relay(self, exchange: IExchange, tap: Callable[[bytes], object] | None) -> Pending[None]:
-        """Copy the body; see :class:`IReply`."""
-        self._exchange, self._tap = exchange, tap
-        self._response.deliverBody(self)
-        if not self._ended:
-            exchange.pace(self)
-            if not self.copied:
-                exchange.flush()
-        return self._copying
-
-    def gather(self, limit: int) -> Pending[bytes]:
-        """Read the body whole; see :class:`IReply`."""
-        self._gathered, self._limit = [], limit
-        self._response.deliverBody(self)
-        return self._copying
-
-    def abort(self) -> None:
-        """Hang up on the backend."""
-        if not self._ended:
-            self._ended = True
-            self._release()
-            self._attempt.hang_up()
-
-    def expire(self, error: BrokenBody) -> None:
-        """End it with ``error``: a limit has passed."""
-        self.abort()
-        self._copying.fail(error)
-
-    def pauseProducing(self) -> None:
-        """The client reads slowly: hold the backend back."""
-        self.paused = True
-        if not self._ended:
-            IPushProducer(self.transport).pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """The client has caught up."""
-        self.paused = False
-        if not self._ended:
-            IPushProducer(self.transport).resumeProducing()
-
-    def dataReceived(self, data: bytes) -> None:
-        """Pass a piece on at once."""
-        if self._ended:
-            return
-        if not self.copied:
-            self.first_at = self._attempt._upstream.clock()
-        self.copied += len(data)
-        if self._exchange is not None:
-            self._exchange.write(data)
-            if self._tap is not None:
-                self._tap(data)
-        elif self._gathered is not None:
-            self._gathered.append(data)
-            if self.copied > self._limit:
-                self.expire(BrokenBody(f"the answer is larger than {self._limit} bytes"))
-
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008  Twisted's signature
-        """The body has ended, whole or not."""
-        if self._ended:
-            return
-        attempt = self._attempt
-        # Agent takes even a reset for the end of a body that only the connection's end delimits.
-        whole = attempt.reader.ended or (not attempt.was_reset and attempt.reader.close())
-        self._ended = True
-        attempt.over(whole=whole)
-        self._release()
-        if whole:
-            self._copying.fire(b"".join(self._gathered) if self._gathered is not None else None)
-        else:
-            self._copying.fail(BrokenBody("the backend broke off its answer"))
-
-    def _release(self) -> None:
-        if self._exchange is not None:
-            self._exchange.pace(None)
 
 
 @implementer(IUpstream)

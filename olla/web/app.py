@@ -24,8 +24,9 @@ from olla.proxy.answers import Answers
 from olla.proxy.forward import Forwarder
 from olla.proxy.routes import Listing, Routes
 from olla.proxy.story import Story
+from olla.web.exchange import SiteExchange
 from olla.web.page import Page
-from olla.web.site import FrontRequest, SiteExchange
+from olla.web.site import FrontRequest
 
 READ = ["GET", "HEAD"]
 Query = Mapping[bytes, list[bytes]]

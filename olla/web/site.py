@@ -1,5 +1,5 @@
 """
-Clients on Twisted's own HTTP server: its channel and request, with our limits, and an exchange for the journey.
+Clients on Twisted's own HTTP server: its channel and request, with our limits.
 
 What the stock channel lacks is added where it offers a method to override: heads of our own size answered 431
 instead of 400, bodies refused before they are read, deadlines that a dripping client cannot push back.
@@ -10,26 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request as StockRequest
 from twisted.web.server import Site
-from zope.interface import implementer
 
-from olla.domain.message import EMPTY, Body, Fields, Head, Request
-from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge
-from olla.interfaces import IExchange, IPaced
+from olla.domain.message import Request
+from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
-from olla.wire.channel import Stalled
+from olla.web.exchange import header_fields
 from olla.wire.head import is_host
 from olla.wire.sizes import Sizes
 
-IN_MEMORY = 1 << 20
-NO_BODY = frozenset({204, 304})
 MAX_FIELDS = 1000
 LINGER = 2.0
 
@@ -90,58 +85,6 @@ class FrontRequest(StockRequest):
         self.render(self.site.resource)
 
 
-class _Closed:
-    """Stands where a content file was that somebody else keeps open."""
-
-    def close(self) -> None:
-        """Nothing is open here."""
-
-
-def header_fields(stock: StockRequest) -> Fields:
-    """Give the header fields that have come, in Twisted's spelling."""
-    return [(name, value) for name, values in stock.requestHeaders.getAllRawHeaders() for value in values]
-
-
-def request_of(stock: StockRequest, now: float) -> Request:
-    """
-    Give the request as the journey takes it.
-
-    :param stock: any request of Twisted's server, whole; its resource may hang somewhere below the root.
-    :param now: when it arrived, if ``stock`` does not know.
-    """
-    fields = header_fields(stock)
-    framed = any(name in (b"Content-Length", b"Transfer-Encoding") for name, _ in fields)
-    return Request(
-        stock.method,
-        _below(stock),
-        fields,
-        _body(stock),
-        framed,
-        unmapped(getattr(stock.client, "host", "") or ""),
-        received=getattr(stock, "received", 0.0) or now,
-    )
-
-
-def _below(stock: Any) -> bytes:
-    """Give the target without the part of its path that led to our resource."""
-    path, mark, query = stock.uri.partition(b"?")
-    above = len(stock.prepath) + 1
-    uri: bytes = stock.uri
-    return b"/" + b"/".join(path.split(b"/")[above:]) + mark + query if above > 1 else uri
-
-
-def _body(stock: Any) -> Body:
-    content = stock.content
-    size = content.seek(0, 2)
-    content.seek(0)
-    if not size:
-        return EMPTY
-    stock.content = _Closed()  # the body is the journey's now, which may be done with it sooner, or later
-    if size <= IN_MEMORY:
-        return Body.of(content.read())
-    return Body.spooled(content, size)
-
-
 class FrontChannel(HTTPChannel):
     """
     Twisted's server side of HTTP/1.1, with deadlines and limits.
@@ -189,7 +132,7 @@ class FrontChannel(HTTPChannel):
         if not self._line:
             self._line = line
             self._head_size = len(line)
-        else:
+        elif line:
             self._head_size += len(line) + 4
         if self._head_size > self.site.sizes.head:
             self.refuse(HeadersTooLarge(), None)
@@ -252,7 +195,7 @@ class FrontChannel(HTTPChannel):
         if self._deadline and now >= self._deadline:
             self._deadline = 0.0
             if self._phase == "body" and not self.refused:
-                self.refuse(Stalled("The request's body did not come in time"), None)
+                self.refuse(Stalled(), None)
             else:
                 self.transport.abortConnection()
 
@@ -343,110 +286,3 @@ class FrontSite(Site):
         """Cut every connection."""
         for channel in tuple(self._channels):
             channel.transport.abortConnection()
-
-
-@implementer(IPushProducer)
-@define
-class _Producer:
-    """Shows a paced source to Twisted as a push producer."""
-
-    source: IPaced
-
-    def pauseProducing(self) -> None:
-        self.source.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        self.source.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """The client has gone; whoever runs the journey is told so by another way."""
-
-
-@implementer(IExchange)
-class SiteExchange:
-    """
-    The client's side of one request on Twisted's server; see :class:`IExchange`.
-
-    :ivar gone: nothing can be sent any more: the client has left, or the response is over.
-    :ivar finished: the response went out whole.
-    """
-
-    def __init__(self, stock: Any, surface: str, now: float) -> None:
-        self.request = request_of(stock, now)
-        self.surface = surface
-        self.responded = False
-        self.gone = False
-        self.finished = False
-        self._stock = stock
-        self._length: int | None = None
-        self._written = 0
-        self._producer: _Producer | None = None
-        stock.notifyFinish().addBoth(self._left)
-
-    def _left(self, _: object) -> None:
-        self.gone = True
-
-    def respond(self, head: Head) -> None:
-        """Give the head; Twisted sends it with the first write."""
-        self.responded = True
-        if self.gone:
-            return
-        stock = self._stock
-        stock.setResponseCode(head.status, head.reason)
-        headers = stock.responseHeaders
-        for name, value in head.fields:
-            headers.addRawHeader(name, value)
-        if head.length is not None and head.status not in NO_BODY:
-            headers.setRawHeaders(b"Content-Length", [b"%d" % head.length])
-        self._length = 0 if head.status in NO_BODY or self.request.method == b"HEAD" else head.length
-        if not stock.channel.persistent or getattr(stock.channel.site, "draining", False):
-            headers.setRawHeaders(b"Connection", [b"close"])
-
-    def write(self, data: bytes) -> None:
-        """Send a piece."""
-        self._written += len(data)
-        if not self.gone and data:
-            self._stock.write(data)
-
-    def flush(self) -> None:
-        """Send the head now."""
-        if not self.gone and not self._stock.startedWriting:
-            self._stock.write(b"")
-
-    def finish(self) -> None:
-        """End the body."""
-        if self._length is not None and self._written != self._length:
-            self.abort()
-        elif not self.gone:
-            self.finished = True
-            self._stock.finish()
-
-    def abort(self) -> None:
-        """
-        Cut the connection.
-
-        What was written is still sent, but for a body that only the connection's end delimits: there nothing but
-        a reset tells that it is not whole.
-        """
-        if self.gone:
-            return
-        self.gone = True
-        stock = self._stock
-        delimited = stock.startedWriting and (stock.chunked or self._length is not None)
-        transport: Any = stock.channel.transport
-        if delimited:
-            transport.unregisterProducer()
-            transport.loseConnection()
-        else:
-            transport.abortConnection()
-
-    def pace(self, source: IPaced | None) -> None:
-        """Pause ``source`` while the client is slow."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            if not self.gone:
-                self._stock.unregisterProducer()
-            producer.resumeProducing()
-        if source is not None and not self.gone:
-            self._producer = _Producer(source)
-            self._stock.registerProducer(self._producer, True)
