@@ -27,6 +27,7 @@ from olla.wire.sizes import Sizes
 
 MAX_FIELDS = 1000
 LINGER = 2.0
+AROUND_FIELD = 2  # a colon and a blank are in the line, and http-api.md §9.4 counts four
 
 
 class FrontRequest(StockRequest):
@@ -133,7 +134,7 @@ class FrontChannel(HTTPChannel):
             self._line = line
             self._head_size = len(line)
         elif line:
-            self._head_size += len(line) + 4
+            self._head_size += len(line) + AROUND_FIELD
         if self._head_size > self.site.sizes.head:
             self.refuse(HeadersTooLarge(), None)
             return

@@ -177,6 +177,17 @@ class Sizes(ProxyCase):
         self.assertRefused(self.post(X_Big="x" * 80_000), 431, "HEADERS_TOO_LARGE")
         self.assertEqual(self.post(X_Big="x" * 60_000).status, 200)
 
+    def test_head_exactly(self) -> None:
+        """A head of exactly the limit passes, one byte more does not: four bytes around each field (B125)."""
+        self.begin(max_header_size=8192)
+        line, names = "GET /olla/proxy/x HTTP/1.1", {"Host": "h", "X-A": "b", "X-Pad": ""}
+        empty = len(line) + sum(len(name) + len(value) + 4 for name, value in names.items())
+        for over, refused in ((0, False), (1, True)):
+            names["X-Pad"] = "p" * (8192 - empty + over)
+            fields = "".join(f"{name}: {value}\r\n" for name, value in names.items())
+            client = self.send(f"{line}\r\n{fields}\r\n".encode())
+            self.assertEqual(client.status == 431, refused, over)
+
     def test_head_without_end(self) -> None:
         """A head, or a request line, that never ends is refused while it comes (R50)."""
         for start in (b"GET /olla/proxy/x HTTP/1.1\r\nHost: h\r\nX: ", b"GET /olla/proxy/"):
