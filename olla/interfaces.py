@@ -126,6 +126,9 @@ class IExchange(Interface):
     def write(data: bytes) -> None:
         """Send a piece of the body, at once."""
 
+    def write_last(data: bytes) -> None:
+        """Send the last piece of the body; ``finish`` follows at once, so it may leave together with the body's end."""
+
     def flush() -> None:
         """Send what waits."""
 

@@ -50,8 +50,6 @@ class Attempt:
     :ivar must_be_new: no kept connection will do.
     :ivar connecting: the connection in the making.
     :ivar paused: whether the client is slower than the backend right now.
-
-    The last piece is given to an exchange that has it by ``write_last``: our own sends it with the body's end.
     """
 
     # Of most attempts most of these never change: what is said here need not be said for each.
@@ -136,7 +134,7 @@ class Attempt:
         self._whole = True
         exchange, copying = self._exchange, self._copying
         if exchange is not None:
-            self._write = getattr(exchange, "write_last", exchange.write)
+            self._write = exchange.write_last
         if piece:
             self.body_came(piece)
         self._let_go()
@@ -168,7 +166,7 @@ class Attempt:
         held = self._held
         last = held[-1] if self._whole and held else None
         for piece in held:
-            write = exchange.write if piece is not last else getattr(exchange, "write_last", exchange.write)
+            write = exchange.write if piece is not last else exchange.write_last
             write(piece)
             if tap is not None:
                 tap(piece)

@@ -132,6 +132,10 @@ class SiteExchange:
         if not self.gone and data:
             self._stock.write(data)
 
+    def write_last(self, data: bytes) -> None:
+        """Send the last piece; Twisted ends the body by a write of its own."""
+        self.write(data)
+
     def flush(self) -> None:
         """Send the head now."""
         if not self.gone and not self._stock.startedWriting:

@@ -49,6 +49,8 @@ class Client:
         """Note it."""
         self.writes.append(data)
 
+    write_last = write
+
     def flush(self) -> None:
         """Count it."""
         self.flushes += 1
