@@ -12,11 +12,14 @@ from olla.catalog.formats import Formats, organizations
 from olla.catalog.rules import Rules
 from olla.proxy.routes import Listing
 from olla.web.app import Pages, Query
+from olla.web.metrics import MetricsPage, measured
 from olla.web.model_stats import ModelStatsPage
 from olla.web.models import ModelPages
 from olla.web.page import Page
 from olla.web.process import ProcessPage, measured_memory, memory_limit, watched
+from olla.web.session_stats import SessionStatsPage
 from olla.web.status import Setup, StatusPages
+from olla.web.translator_stats import TranslatorStatsPage
 from olla.web.version import CAPABILITIES, Build, version_page
 
 if TYPE_CHECKING:
@@ -53,6 +56,9 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
             "/internal/status/endpoints": status.endpoints,
             "/internal/status/models": models.registry,
             "/internal/stats/models": ModelStatsPage(parts.telemetry.statistics, parts.clock, time.time).page,
+            "/internal/stats/translators": TranslatorStatsPage(parts.telemetry.statistics, time.time).page,
+            "/internal/stats/sticky": _session_page(parts).page,
+            "/internal/metrics": _metrics_page(parts).page,
             "/internal/process": _process_page(parts, reactor).page,
             "/version": lambda query: version_page(_build(), _capabilities(), LINKS, query),
         },
@@ -70,11 +76,38 @@ def _capabilities() -> list[str]:
     return [name for name in CAPABILITIES if name not in NOT_YET]
 
 
-def _status_pages(parts: Parts) -> StatusPages:
+def _setup(parts: Parts) -> Setup:
     proxy = parts.config.proxy
+    return Setup(proxy.engine, proxy.profile, proxy.load_balancer)
+
+
+def _session_page(parts: Parts) -> SessionStatsPage:
+    sticky, affinity = parts.config.proxy.sticky_sessions, parts.affinity
+    counts = affinity.counts if sticky.enabled else None
+    return SessionStatsPage(counts, lambda: len(affinity), sticky.max_sessions, sticky.idle_ttl_seconds)
+
+
+def _metrics_page(parts: Parts) -> MetricsPage:
+    process, telemetry = psutil.Process(), parts.telemetry
+    return MetricsPage(
+        _build(),
+        _setup(parts),
+        lambda: parts.fleet.members,
+        telemetry.statistics,
+        telemetry.violations,
+        parts.catalog.count,
+        parts.affinity.counts if parts.config.proxy.sticky_sessions.enabled else None,
+        telemetry.lag,
+        lambda: measured(process),
+        parts.clock(),
+        parts.clock,
+    )
+
+
+def _status_pages(parts: Parts) -> StatusPages:
     return StatusPages(
         _build(),
-        Setup(proxy.engine, proxy.profile, proxy.load_balancer),
+        _setup(parts),
         lambda: parts.fleet.members,
         parts.telemetry.statistics,
         parts.telemetry.violations,

@@ -50,6 +50,7 @@ from olla.proxy.session import Sessions
 from olla.proxy.story import Story
 from olla.telemetry.bus import Bus
 from olla.telemetry.output import Telemetry
+from olla.telemetry.translators import TranslatorFigures
 from olla.upstream.agent import AgentUpstream
 from olla.upstream.ask import Asker
 from olla.upstream.detect import Detector
@@ -94,6 +95,8 @@ class Parts:
             reactor,
             outputs,
         )
+        if config.translators.anthropic.enabled:
+            self.telemetry.statistics.translators["anthropic"] = TranslatorFigures()
         self._jitter = Random()
         self.affinity = Affinity(assembly.stickiness(config), token_bytes(32))
         self.fleet = self._make_fleet()

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from olla.domain.usage import Usage
 from olla.events import Finished
-from olla.telemetry.tally import Tally, percentile
+from olla.telemetry.tally import Histogram, Tally, percentile
 
 MOST_MODELS = 50
 MOST_CLIENTS = 100
@@ -18,6 +18,8 @@ SAMPLES = 100
 HOUR = 3600.0
 IDLE = 6 * HOUR
 OTHER = "_other"
+FIRST_TOKENS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BETWEEN_TOKENS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 @define(eq=False)
@@ -50,6 +52,9 @@ class ModelFigures:
     :ivar input_tokens: of all requests, as far as backends told.
     :ivar tokens_per_second: as backends told.
     :ivar ttft: seconds until a stream's first byte.
+    :ivar first_tokens: seconds until a stream's first byte, as a client saw them.
+    :ivar between_tokens: seconds between the tokens of a stream: its mean, one measurement for each stream whose
+        backend told how many tokens there were.
     :ivar by_endpoint: the same requests, apart by endpoint name.
     """
 
@@ -62,6 +67,8 @@ class ModelFigures:
     output_tokens: int = field(init=False, default=0)
     tokens_per_second: Mean = field(init=False, factory=Mean)
     ttft: Mean = field(init=False, factory=Mean)
+    first_tokens: Histogram = field(init=False, factory=lambda: Histogram(FIRST_TOKENS))
+    between_tokens: Histogram = field(init=False, factory=lambda: Histogram(BETWEEN_TOKENS))
     by_endpoint: dict[str, Tally] = field(init=False, factory=dict)
     _clients: dict[str, float] = field(init=False, factory=dict)
 
@@ -76,7 +83,7 @@ class ModelFigures:
             apart.success(duration, size, now)
             self.samples.append(duration)
             if event.stream and event.first_byte_after:
-                self.ttft.add(event.first_byte_after)
+                self._add_stream(event)
         else:
             self.tally.failure(size, now)
             apart.failure(size, now)
@@ -110,8 +117,18 @@ class ModelFigures:
         self.fallbacks += other.fallbacks
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
+        self.first_tokens.fold(other.first_tokens)
+        self.between_tokens.fold(other.between_tokens)
         for endpoint, tally in other.by_endpoint.items():
             self.by_endpoint.setdefault(endpoint, Tally()).add(tally)
+
+    def _add_stream(self, event: Finished) -> None:
+        first = event.first_byte_after
+        self.ttft.add(first)
+        self.first_tokens.add(first)
+        tokens = event.usage.output_tokens if event.usage is not None else None
+        if tokens is not None and tokens > 1:
+            self.between_tokens.add((event.duration - first) / (tokens - 1))
 
     def _add_usage(self, usage: Usage) -> None:
         self.input_tokens += usage.input_tokens or 0

@@ -10,12 +10,14 @@ from attrs import define, field
 from olla.events import AttemptFailed, Finished
 from olla.telemetry.models import ModelTable
 from olla.telemetry.tally import Histogram, Tally
+from olla.telemetry.translators import TranslatorFigures
 from olla.telemetry.window import Window
 
 PROXIED = frozenset({"proxy", "anthropic"})
 CLIENT_LEFT = 499
 OUR_FAULT = "INTERNAL_ERROR"
 DURATIONS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+QUEUED = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 FIRST_BYTES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -27,12 +29,14 @@ class EndpointFigures:
     :ivar failures: by reason: ``connect timeout protocol stream status status_5xx``.
     :ivar durations: seconds of whole requests that it answered well.
     :ivar first_bytes: seconds until the first byte of these.
+    :ivar queued: seconds for which requests waited for a free slot; of those that had to.
     """
 
     tally: Tally = field(init=False, factory=Tally)
     failures: defaultdict[str, int] = field(init=False, factory=lambda: defaultdict(int))
     durations: Histogram = field(init=False, factory=lambda: Histogram(DURATIONS))
     first_bytes: Histogram = field(init=False, factory=lambda: Histogram(FIRST_BYTES))
+    queued: Histogram = field(init=False, factory=lambda: Histogram(QUEUED))
 
 
 @define(eq=False)
@@ -46,6 +50,7 @@ class Statistics:
     :ivar responses: answers by surface and class of status (2 … 5, or 499).
     :ivar disconnects: clients that left before the end.
     :ivar failovers: attempts after the first of a request.
+    :ivar translators: by name; those that are switched on are there before their first request.
     """
 
     total: Tally = field(init=False, factory=Tally)
@@ -54,6 +59,7 @@ class Statistics:
     responses: defaultdict[tuple[str, int], int] = field(init=False, factory=lambda: defaultdict(int))
     disconnects: int = field(init=False, default=0)
     failovers: int = field(init=False, default=0)
+    translators: dict[str, TranslatorFigures] = field(init=False, factory=dict)
     _endpoints: dict[str, EndpointFigures] = field(init=False, factory=dict)
     _blamed: dict[str, str] = field(init=False, factory=dict)  # request to the endpoint that failed it last
 
@@ -76,6 +82,8 @@ class Statistics:
         blamed = self._blamed.pop(event.id, None) if self._blamed else None
         if event.surface not in PROXIED:
             return
+        if event.surface in self.translators:
+            self.translators[event.surface].add(event, event.started + event.duration)
         outcome = event.outcome
         if outcome == "cancelled":
             self.disconnects += 1
@@ -86,6 +94,8 @@ class Statistics:
             self.failovers += event.attempts - 1
         name = event.endpoint.name
         figures = self.endpoint(name)
+        if event.queued:
+            figures.queued.add(event.queued)
         if outcome == "success":
             self._succeeded(event, name, figures, now)
         elif outcome == "cancelled":

@@ -86,6 +86,16 @@ def issue(member: Member, tally: Tally) -> str:
     return "low success rate" if low else ""
 
 
+def is_healthy(member: Member) -> bool:
+    """Say whether an endpoint counts as up."""
+    return member.status is Status.HEALTHY
+
+
+def healthy_of(members: Iterable[Member]) -> int:
+    """Count the endpoints that are up."""
+    return sum(map(is_healthy, members))
+
+
 def shown_type(member: Member) -> str:
     """Give the type as the operator spells it, or what was found where that is left to us."""
     written = member.endpoint.type
@@ -128,7 +138,7 @@ class StatusPages:
             return json_page({"status": "unavailable"}, NO_STORE, 503)
         value: Json = {"status": "healthy"}
         if _asked(query, b"detail"):
-            value["endpoints"] = {"healthy": _healthy(members), "total": len(members)}
+            value["endpoints"] = {"healthy": healthy_of(members), "total": len(members)}
             value["ready"] = ready
         return json_page(value, NO_STORE)
 
@@ -164,14 +174,14 @@ class StatusPages:
             {
                 "timestamp": timestamp(self.wall()),
                 "total_count": len(members),
-                "healthy_count": _healthy(members),
+                "healthy_count": healthy_of(members),
                 "routable_count": sum(member.status.routable for member in members),
                 "endpoints": [self._details(member, now) for member in members],
             }
         )
 
     def _system(self, members: Sequence[Member], now: float) -> Json:
-        total, healthy = self.stats.total, _healthy(members)
+        total, healthy = self.stats.total, healthy_of(members)
         return {
             "status": system_status(healthy, len(members), self.stats.recent.success_rate(now)),
             "endpoints_up": ratio(healthy, len(members)),
@@ -259,10 +269,6 @@ class StatusPages:
 
     def _time(self, then: float) -> str:
         return timestamp(self._epoch + then)
-
-
-def _healthy(members: Iterable[Member]) -> int:
-    return sum(member.status is Status.HEALTHY for member in members)
 
 
 def _asked(query: Query, name: bytes) -> bool:

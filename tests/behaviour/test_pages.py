@@ -59,8 +59,6 @@ class Pages(ProxyCase):
         for path in ("/internal/metrics", "/internal/stats/sticky", "/internal/stats/translators"):
             self.assertEqual(self.get(path).status, 200, path)
 
-    test_further_pages.todo = "not built yet"  # type: ignore[attr-defined]
-
     def test_listings(self) -> None:
         """The listings of models are ours: no backend is asked (C8, C102, C106)."""
         self.start({"a": self.backend})
