@@ -3,14 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 Fields = list[tuple[bytes, bytes]]
 """Header fields in the order they came, names spelled as they came, repeated ones repeated."""
 
 PIECE = 65536
+LINE_ENDS = b"\r\n\0"
+
+
+def lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """
+    Write header fields, each line with its end.
+
+    :raise ValueError: when one of them holds a line break or NUL, and could not be sent as one line.
+    """
+    pairs = list(map(b": ".join, fields))
+    pairs.append(b"")
+    text = b"\r\n".join(pairs)
+    # Each line has one CR and one LF; one more of them, or a NUL, is somebody's attempt to add a line.
+    if len(text) - len(text.translate(None, LINE_ENDS)) != 2 * len(pairs) - 2:
+        raise ValueError("a line break or NUL in a header field")
+    return text
+
+
+class Block:
+    """
+    Header fields that many messages have alike, written once.
+
+    :ivar fields: they, in order.
+    :ivar text: the same, each line with its end.
+    """
+
+    __slots__ = ("fields", "text")
+
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        """
+        Write them.
+
+        :raise ValueError: when one of them could not be sent as one line.
+        """
+        self.fields = tuple(fields)
+        self.text = lines(self.fields)
+
+
+NO_FIELDS = Block(())
 
 
 @frozen
@@ -22,12 +61,13 @@ class Segment:
     stop: int
 
 
-@frozen
+@define
 class Body:
     """
     The whole body of a request: held in memory when small, in an unlinked file when not.
 
-    It can be read any number of times, so that a second endpoint can get what the first one refused.
+    It can be read any number of times, so that a second endpoint can get what the first one refused, and never
+    changes (a frozen value would cost each request five times as much to make).
 
     :ivar parts: what it consists of, in order.
     :ivar size: bytes in all.
@@ -69,10 +109,6 @@ class Body:
                 at += len(data)
                 yield data
 
-    def spent(self) -> Body:
-        """Give what is left when nobody will read it again: its size."""
-        return Body((), self.size)
-
     def splice(self, start: int, stop: int, replacement: bytes) -> Body:
         """Make a body in which the bytes from ``start`` to before ``stop`` are ``replacement``."""
         parts = (*self._cut(0, start), replacement, *self._cut(stop, self.size))
@@ -107,7 +143,8 @@ class Request:
 
     :ivar method: as sent, ``b"POST"``.
     :ivar target: path and query in origin form, byte for byte as sent.
-    :ivar fields: all header fields as sent, hop-by-hop ones included.
+    :ivar fields: header fields as sent, hop-by-hop ones included; shared between requests with the same head, which
+        for that have no ``Content-Length`` among them.  Never mutated.
     :ivar body: the decoded body, whatever its framing was.
     :ivar has_body: whether the client framed a body, be it an empty one.
     :ivar peer: address of the other end of the connection (IPv4-mapped IPv6 is unmapped).
@@ -115,6 +152,8 @@ class Request:
     :ivar received: seconds on the reactor's clock when its head had been read.
     :ivar id: the id under which everything about it is logged.
     :ivar id_given: whether the client chose the id.
+    :ivar made: what has been made of method, target and fields alone, by whom: the same for each request with the
+        same head, as most are that come on one connection.  Not more than one thing for each endpoint.
     """
 
     method: bytes
@@ -127,7 +166,9 @@ class Request:
     received: float = 0.0
     id: str = ""
     id_given: bool = False
-    _index: dict[bytes, bytes] | None = field(init=False, default=None, repr=False, eq=False)
+    made: dict[Any, Any] = Factory(dict)
+    index: dict[bytes, bytes] | None = field(default=None, repr=False, eq=False)
+    _size: int = field(init=False, default=-1, repr=False, eq=False)
 
     def commit(self) -> None:
         """
@@ -135,8 +176,14 @@ class Request:
 
         A stream may be held for an hour, and thousands of them at once.
         """
-        self.body = self.body.spent()
-        self._index = None
+        self._size = self.body.size
+        self.body = EMPTY
+        self.index = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the body, after it was let go of too."""
+        return self.body.size if self._size < 0 else self._size
 
     def get(self, name: bytes) -> bytes | None:
         """
@@ -144,9 +191,9 @@ class Request:
 
         :param name: in lower case.
         """
-        index = self._index
+        index = self.index
         if index is None:
-            index = self._index = {key.lower(): value for key, value in reversed(self.fields)}
+            index = self.index = {key.lower(): value for key, value in reversed(self.fields)}
         return index.get(name)
 
 
@@ -158,14 +205,24 @@ class Head:
     :ivar status: 200 … 599.
     :ivar reason: the phrase after it, possibly empty.
     :ivar fields: header fields in order; framing fields (``Content-Length``, ``Transfer-Encoding``) and
-        hop-by-hop ones are *not* among them.
+        hop-by-hop ones are *not* among them.  Never mutated.
     :ivar length: bytes of the body that follows; ``None`` when only its end will tell.
+    :ivar blocks: more fields, before ``fields``.
+    :ivar made: what has been made of status, reason and fields alone; as in :class:`Request`.
     """
 
     status: int
     reason: bytes
     fields: Fields
     length: int | None = None
+    blocks: tuple[Block, ...] = ()
+    made: dict[Any, Any] = Factory(dict)
+
+    def all_fields(self) -> Iterator[tuple[bytes, bytes]]:
+        """Give the fields of the blocks and the others."""
+        for block in self.blocks:
+            yield from block.fields
+        yield from self.fields
 
 
 @define
@@ -175,9 +232,10 @@ class Outgoing:
 
     :ivar method: as the client sent it.
     :ivar target: path and query at the backend.
-    :ivar fields: complete header fields, ``Host`` first, framing fields excepted.
+    :ivar fields: complete header fields but for ``block``, framing fields excepted.
     :ivar body: what to send; its size becomes ``Content-Length``.
     :ivar framed: send ``Content-Length`` even when the body is empty.
+    :ivar block: fields before the others, ``Host`` first.
     """
 
     method: bytes
@@ -185,3 +243,9 @@ class Outgoing:
     fields: Fields
     body: Body = EMPTY
     framed: bool = False
+    block: Block = NO_FIELDS
+
+    def all_fields(self) -> Iterator[tuple[bytes, bytes]]:
+        """Give the fields of the block and the others."""
+        yield from self.block.fields
+        yield from self.fields

@@ -85,7 +85,7 @@ class Story:
             self.head_at - started if self.head_at else 0.0,
             first_at - started if first_at else 0.0,
             self.queued,
-            request.body.size,
+            request.size,
             reply.copied if reply is not None else self.bytes_out,
             self.attempts,
             self.usage,

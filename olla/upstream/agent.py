@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -32,6 +32,8 @@ from olla.upstream.dial import Dialler, failure_of
 from olla.upstream.guard import Guard, Guarded, GuardFactory
 from olla.upstream.limits import Patience
 from olla.upstream.producer import BodyProducer
+from olla.wire.head import ReplyHead
+from olla.wire.recent import Recent
 
 NEVER = float("inf")
 
@@ -102,7 +104,7 @@ class _ExactAgent(Agent):
         :return: what ``Agent.request`` returns.
         """
         headers = Headers()
-        for name, value in outgoing.fields:
+        for name, value in outgoing.all_fields():
             headers.addRawHeader(name, value)
         key = (uri.scheme, uri.host, uri.port)
         # Private, and the reason for the upper bound on Twisted's version: every other way in parses a URI.
@@ -130,7 +132,7 @@ class _Attempt(Guarded):
 
     def __init__(self, upstream: AgentUpstream, endpoint: Endpoint, outgoing: Outgoing) -> None:
         self.pending: Pending[IReply] = Pending(self._cancel)
-        super().__init__()
+        super().__init__(upstream.recent)
         self.clock = upstream.clock
         self.must_be_new = False
         self.connecting: Deferred[Any] | None = None
@@ -255,6 +257,7 @@ class AgentUpstream:
     :ivar max_idle: idle connections kept for each endpoint.
     :ivar idle_timeout: seconds that they are kept.
     :ivar crashed: told of a fault of our own.
+    :ivar recent: what was read in heads of late.
     """
 
     reactor: Any
@@ -263,6 +266,7 @@ class AgentUpstream:
     max_idle: int
     idle_timeout: float
     crashed: Callable[[Failure], object]
+    recent: Recent[ReplyHead] = field(init=False, default=Factory(lambda self: Recent(self.clock), takes_self=True))
     _routes: dict[Endpoint, _Route] = field(init=False, factory=dict)
     _attempts: set[_Attempt] = field(init=False, factory=set)
 
@@ -290,6 +294,7 @@ class AgentUpstream:
         """Enforce the limits; to be called a few times a second."""
         for attempt in tuple(self._attempts):
             attempt.check(now, self.patience)
+        self.recent.sweep(now)
 
     def close(self) -> Deferred[Any]:
         """Close the idle connections; fires when they are gone."""

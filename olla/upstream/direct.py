@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
@@ -26,14 +26,21 @@ from olla.upstream.attempt import Attempt
 from olla.upstream.dial import failure_of
 from olla.upstream.limits import Patience
 from olla.wire.connection import BackendConnection
+from olla.wire.head import ReplyHead
 from olla.wire.pool import Pool
+from olla.wire.recent import Recent
 
 
 class _Connections(Factory):
     """Makes the protocol of each new connection."""
 
-    protocol = BackendConnection
     noisy = False
+
+    def __init__(self, recent: Recent[ReplyHead]) -> None:
+        self._recent = recent
+
+    def buildProtocol(self, addr: IAddress | None) -> BackendConnection:
+        return BackendConnection(self._recent)
 
 
 @define(eq=False)
@@ -42,6 +49,7 @@ class _Route:
     The way to one endpoint.
 
     :ivar limit: connections at once; ``0`` for no limit.
+    :ivar connections: makes the protocol of each.
     :ivar clock: seconds, never going back.
     :ivar over: told of each attempt that needs no watching any more.
     :ivar opened: told of each connection that stands.
@@ -53,6 +61,7 @@ class _Route:
     dialler: IStreamClientEndpoint
     pool: Pool
     limit: int
+    connections: Factory
     clock: Callable[[], float]
     over: Callable[[Attempt], None]
     opened: Callable[[BackendConnection], None]
@@ -100,7 +109,7 @@ class _Route:
 
     def _dial(self, attempt: Attempt) -> None:
         self._count += 1
-        connecting = attempt.connecting = self.dialler.connect(_Connections())
+        connecting = attempt.connecting = self.dialler.connect(self.connections)
         connecting.addCallbacks(self._connected, self._refused, callbackArgs=(attempt,), errbackArgs=(attempt,))
 
     def _connected(self, connection: BackendConnection, attempt: Attempt) -> None:
@@ -149,12 +158,16 @@ class DirectUpstream:
     idle_timeout: float = 90.0
     max_per_host: int = 0
     _pool: Pool = field(init=False)
+    _recent: Recent[ReplyHead] = field(init=False)
+    _connections: Factory = field(init=False)
     _routes: dict[Endpoint, _Route] = field(init=False, factory=dict)
     _attempts: set[Attempt] = field(init=False, factory=set)
     _open: set[BackendConnection] = field(init=False, factory=set)
     _closing: Deferred[None] | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
+        self._recent = Recent(self.clock)
+        self._connections = _Connections(self._recent)
         self._pool = Pool(self.max_idle, self.max_idle_per_host, self.idle_timeout)
 
     def send(self, endpoint: Endpoint, outgoing: Outgoing) -> Pending[IReply]:
@@ -174,6 +187,7 @@ class DirectUpstream:
                 dialler,
                 self._pool,
                 self.max_per_host,
+                self._connections,
                 self.clock,
                 self._attempts.discard,
                 self._open.add,
@@ -188,6 +202,7 @@ class DirectUpstream:
         for attempt in tuple(self._attempts):
             attempt.check(now, self.patience)
         self._pool.sweep(now)
+        self._recent.sweep(now)
 
     def drop(self, endpoint: Endpoint) -> None:
         """Forget an endpoint that is configured no more; what runs there runs on."""

@@ -10,7 +10,8 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 
 from olla.errors import BadReply
-from olla.wire.head import ReplyReader
+from olla.wire.head import ReplyHead, ReplyReader
+from olla.wire.recent import Recent
 
 
 class Guarded:
@@ -22,11 +23,13 @@ class Guarded:
     :ivar broken: why what came is not a reply.
     :ivar was_reset: the connection ended otherwise than by a close.
     :ivar reader: reads the reply along with Agent.
+    :ivar recent: what was read in heads of late.
     """
 
     reader: ReplyReader
 
-    def __init__(self) -> None:
+    def __init__(self, recent: Recent[ReplyHead]) -> None:
+        self.recent = recent
         self.heard = False
         self.answered = False
         self.broken: BadReply | None = None
@@ -58,7 +61,7 @@ class Guard(ProtocolWrapper):
         """Expect the answer to a request with ``method``."""
         self.attempt = attempt
         self.requests += 1
-        attempt.reader = ReplyReader(head_only=method == b"HEAD")
+        attempt.reader = ReplyReader(head_only=method == b"HEAD", recent=attempt.recent)
 
     def dataReceived(self, data: bytes) -> None:
         """Read along, and pass on what is well-formed."""

@@ -118,7 +118,7 @@ class SiteExchange:
         stock = self._stock
         stock.setResponseCode(head.status, head.reason)
         headers = stock.responseHeaders
-        for name, value in head.fields:
+        for name, value in head.all_fields():
             headers.addRawHeader(name, value)
         if head.length is not None and head.status not in BODILESS:
             headers.setRawHeaders(b"Content-Length", [b"%d" % head.length])

@@ -17,6 +17,7 @@ from olla.errors import BadReply
 
 MAX_IDLE_FRAMING = 65536
 SPOOL_ABOVE = 1048576
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class BodyReader(Protocol):
@@ -144,12 +145,11 @@ class ChunkedBody:
 
     __slots__ = ("_idle", "_parse", "_sink", "ended", "surplus")
 
-    def __init__(self, parser: HttpResponseParser, sink: Sink) -> None:
-        """
-        Begin.
-
-        :param parser: has read the head, and calls ``sink``.
-        """
+    def __init__(self) -> None:
+        """Begin behind a head that has been found to be in order."""
+        sink = Sink()
+        parser = HttpResponseParser(sink)
+        parser.feed_data(CHUNKED)
         # After the head this concerns trailers alone: a length there is dropped like the rest (RFC 9110 §6.5.1).
         parser.set_dangerous_leniencies(lenient_chunked_length=True, lenient_transfer_encoding=True)
         self.ended = False

@@ -25,6 +25,7 @@ from olla.wire.body import Intake
 from olla.wire.exchange import Exchange
 from olla.wire.gather import REQUEST_LINE, RequestGatherer, first_line
 from olla.wire.head import RequestHead, parse_request, policy_size
+from olla.wire.recent import LONGEST_FIGURE, Recent, apart
 from olla.wire.sizes import Sizes
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"})
@@ -194,27 +195,51 @@ class Channel(Protocol):
                     self._expire_after(self.factory.sizes.head_seconds)
                 return b""
             text, rest = split
-            head = parse_request(text)
-            if not (head.plain and head.method in METHODS and self.factory.takes(head.method, head.target)):
-                self._hand_over(text + rest)
-                return b""
-            limit = self.factory.sizes.head
-            if len(text) + len(head.fields) > limit and policy_size(head, text.index(b"\r")) > limit:
-                raise HeadersTooLarge()
+            key, length = apart(text)
+            head = self.factory.recent.get(key)
+            if head is None:
+                head = parse_request(text)
+                if not (head.plain and head.method in METHODS and self.factory.takes(head.method, head.target)):
+                    self._hand_over(text + rest)
+                    return b""
+                limit = self.factory.sizes.head
+                # with a blank or two for each field that has none
+                size = len(text) + len(head.fields) + 1
+                if size > limit and policy_size(text) > limit:
+                    raise HeadersTooLarge()
+                if key and size + LONGEST_FIGURE <= limit:
+                    self.factory.recent.put(key, head)
+            if length < 0 and head.length is not None:
+                length = head.length
         except Refusal as refusal:
             self._refuse(refusal, self._unread(text))
             return b""
-        return self._expect(head, rest)
+        return self._expect(head, length, rest)
 
-    def _expect(self, head: RequestHead, rest: bytes) -> bytes:
-        """Look at what the head announces; gives the bytes after the request, as far as it is here."""
-        factory, length = self.factory, head.length
+    def _expect(self, head: RequestHead, length: int, rest: bytes) -> bytes:
+        """
+        Look at what the head announces.
+
+        :param length: of the body; less than 0 when none is announced.
+        :return: the bytes after the request, as far as it is here.
+        """
+        factory = self.factory
         request = Request(
-            head.method, head.target, head.fields, EMPTY, length is not None, self._peer, "", factory.clock()
+            head.method,
+            head.target,
+            head.fields,
+            EMPTY,
+            length >= 0,
+            self._peer,
+            "",
+            factory.clock(),
+            "",
+            False,
+            head.made,
+            head.index,
         )
-        request._index = head.index  # it has been made already; once more would cost a tenth of a plain request
         self.persistent = head.persistent and not factory.draining
-        if not length:
+        if length <= 0:
             self._begin(request)
             return rest
         sizes = factory.sizes
@@ -317,6 +342,7 @@ class ChannelFactory(Factory):
     :ivar begin: starts to answer a whole request.
     :ivar refuse: makes the whole response, head and body, to a request that is refused before it was read.
     :ivar channels: those that are open.
+    :ivar recent: the heads of plain requests of late.
     :ivar draining: whether connections are closed after the answer that runs.
     """
 
@@ -339,6 +365,7 @@ class ChannelFactory(Factory):
         self.begin = begin
         self.refuse = refuse
         self.channels: set[Channel] = set()
+        self.recent: Recent[RequestHead] = Recent(clock)
         self.draining = False
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -357,6 +384,7 @@ class ChannelFactory(Factory):
 
     def sweep(self, now: float) -> None:
         """Enforce the deadlines; to be called a few times a second."""
+        self.recent.sweep(now)
         for channel in tuple(self.channels):
             channel.check(now)
 

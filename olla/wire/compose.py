@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from olla.domain.message import Fields, Head, Outgoing
+from olla.domain.message import LINE_ENDS, Head, Outgoing, lines
 from olla.wire.head import BODILESS
 
 
@@ -13,9 +13,9 @@ def request_head(outgoing: Outgoing) -> bytes:
     :raise ValueError: when a part of it holds a line break or NUL.
     """
     size = outgoing.body.size
+    line = b"%b %b HTTP/1.1" % (outgoing.method, outgoing.target)
     framing = b"Content-Length: %d\r\n\r\n" % size if size or outgoing.framed else b"\r\n"
-    block = _block(b"%b %b HTTP/1.1" % (outgoing.method, outgoing.target), outgoing.fields)
-    return block + framing
+    return b"%b\r\n%b%b%b" % (_checked(line), outgoing.block.text, lines(outgoing.fields), framing)
 
 
 def reply_head(head: Head, *, bodiless: bool, persistent: bool) -> bytes:
@@ -33,13 +33,12 @@ def reply_head(head: Head, *, bodiless: bool, persistent: bool) -> bytes:
         framing = b"Transfer-Encoding: chunked\r\n"
     else:
         framing = b""
+    line = _checked(b"HTTP/1.1 %d %b" % (status, head.reason))
     end = b"\r\n" if persistent else b"Connection: close\r\n\r\n"
-    return _block(b"HTTP/1.1 %d %b" % (status, head.reason), head.fields) + framing + end
+    return b"".join((line, b"\r\n", *[block.text for block in head.blocks], lines(head.fields), framing, end))
 
 
-def _block(line: bytes, fields: Fields) -> bytes:
-    block = b"\r\n".join([line, *map(b": ".join, fields), b""])
-    # Each line has one CR and one LF; one more of them, or a NUL, is somebody's attempt to add a line.
-    if len(block) - len(block.translate(None, b"\r\n\0")) != 2 * len(fields) + 2:
-        raise ValueError("a line break or NUL in a header field")
-    return block
+def _checked(line: bytes) -> bytes:
+    if len(line.translate(None, LINE_ENDS)) != len(line):
+        raise ValueError("a line break or NUL in the first line")
+    return line

@@ -15,7 +15,8 @@ from zope.interface import implementer
 from olla.domain.message import Head, Outgoing
 from olla.errors import BadReply, BrokenBody, ClosedEarly, UpstreamFailure
 from olla.wire.body import BodyReader
-from olla.wire.head import ReplyReader
+from olla.wire.head import ReplyHead, ReplyReader
+from olla.wire.recent import Recent
 
 AT_ONCE = 65536
 
@@ -96,7 +97,12 @@ class BackendConnection(Protocol):
 
     transport: Any
 
-    def __init__(self) -> None:
+    def __init__(self, recent: Recent[ReplyHead]) -> None:
+        """
+        Be ready to connect.
+
+        :param recent: what was read in heads of late, on any connection.
+        """
         self.owner: Owner | None = None
         self.idle_since = 0.0
         self.heard = False
@@ -106,7 +112,7 @@ class BackendConnection(Protocol):
         self._answered = False
         self._paused = False
         self._listener: Listener | None = None
-        self._reader = ReplyReader(head_only=False)
+        self._reader = ReplyReader(head_only=False, recent=recent)
         self._body: BodyReader | None = None
 
     @property

@@ -14,14 +14,16 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import repeat
+from typing import Any
 
 import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 from olla.domain.message import Fields, Head
 from olla.errors import BadReply, BadRequest, HeadersTooLarge
-from olla.wire.body import BodyReader, ChunkedBody, ClosingBody, CountedBody, NoBody, Sink
+from olla.wire.body import BodyReader, ChunkedBody, ClosingBody, CountedBody, NoBody
 from olla.wire.gather import REQUEST_LINE, ReplyGatherer
+from olla.wire.recent import Recent, apart
 
 MAX_FIELDS = 1000
 MAX_REPLY_HEAD = 262144
@@ -56,8 +58,8 @@ class RequestHead(msgspec.Struct):
     """
     The head of a request, as read.
 
-    :ivar fields: all of them, in order, as spelled.
-    :ivar index: the first value of each name in lower case.
+    :ivar fields: in order, as spelled, without ``Content-Length``.
+    :ivar index: the first value of each name in lower case, without that one too.
     :ivar length: of the body; ``None`` when the head frames none, or in chunks.
     :ivar chunked: whether the body comes in chunks.
     :ivar persistent: whether the client wants the connection kept.
@@ -72,6 +74,7 @@ class RequestHead(msgspec.Struct):
     chunked: bool
     persistent: bool
     plain: bool
+    made: dict[Any, Any] = {}
 
 
 def parse_request(head: bytes) -> RequestHead:
@@ -104,7 +107,9 @@ def parse_request(head: bytes) -> RequestHead:
     host = index.get(b"host")
     if modern if host is None else not is_host(host):
         raise BadRequest("Malformed request")
-    length = index.get(b"content-length")
+    length = index.pop(b"content-length", None)
+    if length is not None:
+        fields = [pair for pair in fields if pair[0].lower() != b"content-length"]
     chunked = b"transfer-encoding" in index
     if chunked and (not _is_chunked(index[b"transfer-encoding"]) or not modern):
         raise BadRequest("Malformed request")
@@ -121,13 +126,11 @@ def parse_request(head: bytes) -> RequestHead:
     )
 
 
-def policy_size(head: RequestHead, line: int) -> int:
-    """
-    Measure a head as ``max_header_size`` does (http-api.md §9.4).
-
-    :param line: bytes of the request line.
-    """
-    return line + sum(len(name) + len(value) + 4 for name, value in head.fields)
+def policy_size(head: bytes) -> int:
+    """Measure a well-formed head as ``max_header_size`` does: every field as if it were written ``Name: value``."""
+    line, *fields = head[:-4].split(b"\r\n")
+    parted = (field.partition(b":") for field in fields)
+    return len(line) + sum(len(name) + len(value.strip(BLANK)) + 4 for name, _, value in parted)
 
 
 def _unusual_line(head: bytes, line: bytes) -> tuple[bytes, bytes, bool]:
@@ -167,6 +170,75 @@ def _options(values: Iterable[bytes]) -> set[bytes]:
     return {option.strip(BLANK) for value in values for option in value.lower().split(b",")}
 
 
+class ReplyHead(msgspec.Struct):
+    """
+    The head of a reply, as read.
+
+    :ivar fields: what may be passed on.
+    :ivar length: as the head tells it; ``None`` without.
+    :ivar persistent: whether the connection outlives the reply, as far as the head tells.
+    """
+
+    status: int
+    reason: bytes
+    fields: Fields
+    length: int | None
+    chunked: bool
+    modern: bool
+    persistent: bool
+    made: dict[Any, Any] = {}
+
+
+def parse_reply(head: bytes) -> ReplyHead:
+    """
+    Read the head of a reply.
+
+    :param head: from the status line to the empty line, both included.
+    :raise BadReply: when it breaks the grammar, or its framing is ambiguous.
+    """
+    lines = head.split(b"\r\n")
+    version, _, rest = lines[0].partition(b" ")
+    code, _, reason = rest.partition(b" ")
+    modern = VERSIONS.get(version)
+    if modern is None or reason.translate(None, PRINTABLE):  # llhttp lets anything stand in a reason
+        raise BadReply("what the backend sent is not HTTP")
+    if len(lines) - 3 > MAX_FIELDS:
+        raise BadReply("the head of the backend's answer has too many fields")
+    kept: Fields = []
+    told: bytes | None = None
+    codings: list[bytes] = []
+    options: list[bytes] = []
+    persistent = modern
+    for field, _, value in map(PARTITION, lines[1:-2], COLONS):
+        name, value = field.lower(), value.strip(BLANK)
+        if name not in HOP_BY_HOP:
+            kept.append((field, value))
+        elif name == b"content-length":
+            told = value
+        elif name == b"transfer-encoding":
+            codings.append(value)
+        elif name == b"connection":
+            options.append(value)
+    if options:
+        named = _options(options)
+        persistent = b"close" not in named and (modern or b"keep-alive" in named)
+        kept = [pair for pair in kept if pair[0].lower() not in named]
+    if codings and not (len(codings) == 1 and _is_chunked(codings[0])):
+        raise BadReply("unknown transfer coding in the backend's answer")
+    try:
+        HttpResponseParser(None).feed_data(head)
+    except HttpParserUpgrade:
+        raise BadReply("the backend switched protocols unasked") from None
+    except HttpParserError as error:
+        raise BadReply(f"malformed head of the backend's answer: {error}") from None
+    status = int(code)
+    if not 100 <= status <= 599:
+        raise BadReply("what the backend sent is not HTTP")
+    if status == 101:
+        raise BadReply("the backend switched protocols unasked")
+    return ReplyHead(status, reason, kept, None if told is None else int(told), bool(codings), modern, persistent)
+
+
 class ReplyReader:
     """
     Reads one reply: interim heads skipped, the head, the body, and where it ends.
@@ -176,15 +248,17 @@ class ReplyReader:
     :ivar persistent: whether the connection may serve another request after this reply.
     """
 
-    __slots__ = ("_gatherer", "_head_only", "body", "head", "persistent")
+    __slots__ = ("_gatherer", "_head_only", "_recent", "body", "head", "persistent")
 
-    def __init__(self, *, head_only: bool) -> None:
+    def __init__(self, *, head_only: bool, recent: Recent[ReplyHead]) -> None:
         """
         Expect a reply.
 
         :param head_only: the request was ``HEAD``.
+        :param recent: what was read in heads of late, by any reader.
         """
         self._gatherer = ReplyGatherer(MAX_REPLY_HEAD)
+        self._recent = recent
         self.expect(head_only=head_only)
 
     def expect(self, *, head_only: bool) -> None:
@@ -217,8 +291,8 @@ class ReplyReader:
             split = self._gatherer.take(data)
             if split is None:
                 return b""
-            head, data = split
-            body = self.body = self._read(head)
+            text, data = split
+            body = self.body = self._begin(text)
             if not data:
                 return b""
         return body.feed(data)
@@ -227,74 +301,27 @@ class ReplyReader:
         """Say whether the reply is whole when the connection ends here."""
         return self.body is not None and self.body.close()
 
-    def _read(self, head: bytes) -> BodyReader | None:
+    def _begin(self, text: bytes) -> BodyReader | None:
         """Read a head; ``None`` for an interim one."""
-        lines = head.split(b"\r\n")
-        version, _, rest = lines[0].partition(b" ")
-        code, _, reason = rest.partition(b" ")
-        modern = VERSIONS.get(version)
-        if modern is None or reason.translate(None, PRINTABLE):  # llhttp lets anything stand in a reason
-            raise BadReply("what the backend sent is not HTTP")
-        if len(lines) - 3 > MAX_FIELDS:
-            raise BadReply("the head of the backend's answer has too many fields")
-        kept: Fields = []
-        told: bytes | None = None
-        codings: list[bytes] = []
-        options: list[bytes] = []
-        persistent = modern
-        for field, _, value in map(PARTITION, lines[1:-2], COLONS):
-            name, value = field.lower(), value.strip(BLANK)
-            if name not in HOP_BY_HOP:
-                kept.append((field, value))
-            elif name == b"content-length":
-                told = value
-            elif name == b"transfer-encoding":
-                codings.append(value)
-            elif name == b"connection":
-                options.append(value)
-        if options:
-            named = _options(options)
-            persistent = b"close" not in named and (modern or b"keep-alive" in named)
-            kept = [pair for pair in kept if pair[0].lower() not in named]
-        if codings and not (len(codings) == 1 and _is_chunked(codings[0])):
-            raise BadReply("unknown transfer coding in the backend's answer")
-        sink = Sink() if codings else None
-        parser = _passed(head, sink)
-        status, length = int(code), None if told is None else int(told)
-        if not 100 <= status <= 599:
-            raise BadReply("what the backend sent is not HTTP")
-        if status < 200:
-            if status == 101:
-                raise BadReply("the backend switched protocols unasked")
-            self._gatherer.limit -= len(head)
-            return None
-        body: BodyReader
+        key, length = apart(text)
+        head = self._recent.get(key)
+        if head is None:
+            head = parse_reply(text)
+            if head.status < 200:
+                self._gatherer.limit -= len(text)
+                return None
+            if key:
+                self._recent.put(key, head)
+        told = head.length if length < 0 else length
+        status = head.status
+        self.persistent = head.persistent
+        self.head = Head(status, head.reason, head.fields, None if status == 204 else told, (), head.made)
         if self._head_only or status in BODILESS:
-            body = NoBody()
-        elif sink is not None:
-            body = ChunkedBody(parser, sink)
-            persistent = persistent and modern  # no HTTP/1.0 server knows what it says here
-        elif length is not None:
-            body = CountedBody(length) if length else NoBody()
-        else:
-            body = ClosingBody()
-            persistent = False
-        self.persistent = persistent
-        self.head = Head(status, reason, kept, None if status == 204 else length)
-        return body
-
-
-def _passed(head: bytes, sink: Sink | None) -> HttpResponseParser:
-    """
-    Have llhttp check the head of a reply.
-
-    :return: it, ready for a body in chunks.
-    """
-    parser = HttpResponseParser(sink)
-    try:
-        parser.feed_data(head)
-    except HttpParserUpgrade:
-        raise BadReply("the backend switched protocols unasked") from None
-    except HttpParserError as error:
-        raise BadReply(f"malformed head of the backend's answer: {error}") from None
-    return parser
+            return NoBody()
+        if head.chunked:
+            self.persistent = head.persistent and head.modern  # no HTTP/1.0 server knows what it says here
+            return ChunkedBody()
+        if told is not None:
+            return CountedBody(told) if told else NoBody()
+        self.persistent = False
+        return ClosingBody()

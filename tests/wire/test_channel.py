@@ -153,11 +153,46 @@ class RequestTests(ChannelTests):
         _, wire, exchange = self.asked()
         request = exchange.request
         self.assertEqual((request.method, request.target, request.body.whole()), (b"POST", b"/olla/x", b"hello"))
-        self.assertEqual(request.fields, [(b"Host", b"a"), (b"Content-Length", b"5")])
+        self.assertEqual(request.fields, [(b"Host", b"a")])
         self.assertEqual((request.has_body, request.peer, request.received), (True, "192.0.2.7", 3.0))
-        self.assertEqual(request.get(b"content-length"), b"5")
+        self.assertEqual(request.get(b"host"), b"a")
         self.assertTrue(wire.no_delay)
         verifyObject(IExchange, exchange)
+
+    def test_again(self) -> None:
+        """The same head with another length, or none, or a false one, gets what belongs to it (R1–R3, R12)."""
+        self.answer_at_once = True
+        channel, wire = self.connect()
+        start = b"POST /olla/x HTTP/1.1\r\nHost: a\r\n"
+        for length, body in (
+            (b"5", b"hello"),
+            (b"2", b"hi"),
+            (b"0", b""),
+            (b"005", b"again"),
+            (b"12", b"hello, world"),
+        ):
+            channel.dataReceived(start + b"Content-Length: " + length + b"\r\n\r\n" + body)
+            request = self.exchanges[-1].request
+            self.assertEqual((request.body.whole(), request.has_body), (body, True))
+        channel.dataReceived(start + b"\r\n")
+        self.assertEqual((request.body.whole(), self.exchanges[-1].request.has_body), (b"hello, world", False))
+        self.assertEqual(len(self.exchanges), 6)
+        self.assertEqual(len({id(exchange.request.made) for exchange in self.exchanges}), 2)
+        for length in (b"", b"+5", b"5, 5"):
+            channel, wire = self.connect()
+            channel.dataReceived(start + b"Content-Length: " + length + b"\r\n\r\nhello")
+            self.assertEqual(wire.value(), b"HTTP/1.1 400 no\r\n\r\n")
+
+    def test_again_with_a_decoy(self) -> None:
+        """A figure in another field is not taken for the length (R2)."""
+        self.answer_at_once = True
+        for decoy in (b"X-Content-Length: 5", b"X: Content-Length: 5"):
+            channel, _ = self.connect()
+            for size in (b"5", b"7"):
+                fields = decoy.replace(b"5", size) + b"\r\nCONTENT-LENGTH: 2\r\n\r\n"
+                channel.dataReceived(b"POST /olla/x HTTP/1.1\r\nHost: a\r\n" + fields + b"hi")
+                self.assertEqual(self.exchanges[-1].request.body.whole(), b"hi")
+        self.assertEqual(len(self.exchanges), 4)
 
     def test_peer(self) -> None:
         """An IPv4 client on an IPv6 socket has its IPv4 address (http-api.md §9.5)."""
