@@ -7,12 +7,11 @@ each endpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
 from urllib.parse import quote
 
 from olla.domain.endpoint import Endpoint
-from olla.domain.message import Fields, Request
+from olla.domain.message import Block, Fields, Head, Request
 from olla.domain.routing import Decision
 
 
@@ -106,7 +105,6 @@ OWN = frozenset(
 )
 
 REAL_IP, PROTO, FORWARDED_HOST = b"x-real-ip", b"x-forwarded-proto", b"x-forwarded-host"
-HTTP = (b"X-Forwarded-Proto", b"http")
 
 
 def value(text: str) -> bytes:
@@ -153,17 +151,44 @@ class EndpointFields:
             (b"X-Served-By", f"Olla/{version}".encode()),
         )
 
-    def to_backend(self, request: Request, model: str, trusted: bool) -> Fields:
+    def to_backend(self, request: Request, model: str, trusted: bool) -> tuple[Block, Fields]:
         """
-        Make the fields of a request to the endpoint, ``Host`` first, framing excepted.
+        Make the fields of a request to the endpoint, framing excepted.
 
         :param model: name of the model that is sent; ``""`` without.
         :param trusted: whether what the peer says of clients behind it is believed.
+        :return: what is the same for each request with this head, ``Host`` first, and the rest.
+        :raise ValueError: when one of them could not be sent as one line.
         """
-        fields = [self._host]
+        seen: dict[bytes, bytes] = {}
+        block: Block | None = None if trusted else request.made.get(self)
+        if block is None:
+            block = Block(self._constant(request, seen, trusted))
+            if not trusted:
+                request.made[self] = block
+        peer = request.peer.encode()
+        before = seen.get(b"x-forwarded-for") if trusted else None
+        address = seen.get(REAL_IP) if trusted else None
+        fields = [
+            (b"X-Forwarded-For", before + b", " + peer if before else peer),
+            (b"X-Real-IP", address or request.client.encode()),
+            (b"X-Request-ID", request.id.encode()),
+        ]
+        if model:
+            fields.append((b"X-Model", value(model)))
+        if self._instead_of_ours:
+            fields = [pair for pair in fields if pair[0].lower() not in self._instead_of_ours]
+        return block, fields
+
+    def _constant(self, request: Request, seen: dict[bytes, bytes], trusted: bool) -> Fields:
+        """
+        Make what depends on the head alone.
+
+        :param seen: gets the fields, by name in lower case, that do not go on as they are.
+        """
+        fields: Fields = []
         keep = fields.append
         action_of = self._request.get
-        seen: dict[bytes, bytes] = {}
         for pair in request.fields:
             name = pair[0].lower()
             action = action_of(name, KEEP)
@@ -171,47 +196,42 @@ class EndpointFields:
                 keep(pair)
             elif action is not DROP:
                 seen[name] = seen[name] + b", " + pair[1] if name in seen else pair[1]
-        if b"connection" in seen:
-            named = names_in(seen[b"connection"])
-            if named:
-                fields = [self._host] + [pair for pair in fields[1:] if pair[0].lower() not in named]
-                seen = {name: text for name, text in seen.items() if name not in named}
-                keep = fields.append
+        named = names_in(seen[b"connection"]) if b"connection" in seen else frozenset()
+        if named:
+            fields = [pair for pair in fields if pair[0].lower() not in named]
+            for name in named & seen.keys():
+                del seen[name]
         via = seen.get(b"via")
-        keep((b"Via", via + b", " + self._via) if via else self._via_field)
-        keep(self._proxied_by)
-        self._tell_of_client(fields, request, seen, trusted)
-        keep((b"X-Request-ID", request.id.encode()))
-        if model:
-            keep((b"X-Model", value(model)))
-        if self._instead_of_ours:
-            fields = [pair for pair in fields if pair[0].lower() not in self._instead_of_ours]
-        fields += self._last
-        return fields
-
-    def _tell_of_client(self, fields: Fields, request: Request, seen: dict[bytes, bytes], trusted: bool) -> None:
-        peer = request.peer.encode()
-        before = seen.get(b"x-forwarded-for") if trusted else None
-        host = seen.get(b"host")
-        fields.append((b"X-Forwarded-For", before + b", " + peer if before else peer))
-        if trusted:
-            fields.append((b"X-Real-IP", seen.get(REAL_IP) or request.client.encode()))
-            fields.append((b"X-Forwarded-Proto", seen.get(PROTO) or b"http"))
-            host = seen.get(FORWARDED_HOST) or host
-        else:
-            fields.append((b"X-Real-IP", request.client.encode()))
-            fields.append(HTTP)
+        host = (seen.get(FORWARDED_HOST) if trusted else None) or seen.get(b"host")
+        fields.append((b"Via", via + b", " + self._via) if via else self._via_field)
+        fields.append(self._proxied_by)
+        fields.append((b"X-Forwarded-Proto", (seen.get(PROTO) if trusted else None) or b"http"))
         if host:
             fields.append((b"X-Forwarded-Host", host))
+        if self._instead_of_ours:
+            fields = [pair for pair in fields if pair[0].lower() not in self._instead_of_ours]
+        return [self._host, *fields, *self._last]
 
-    def to_client(self, fields: Iterable[tuple[bytes, bytes]], cors: bool, echo: bool) -> Fields:
+    def to_client(self, head: Head, cors: bool, echo: bool) -> Block:
         """
         Make the fields of the endpoint's reply that a client may see, with ``Via`` and what tells of the endpoint.
 
-        :param fields: as the backend sent them.
+        :param head: as the backend sent it.
         :param cors: whether we send ``Access-Control-*`` ourselves.
         :param echo: whether we send ``X-Request-ID`` ourselves.
+        :raise ValueError: when one of them could not be sent as one line.
         """
+        key = (self, cors, echo)
+        block: Block | None = head.made.get(key)
+        if block is None:
+            block = head.made[key] = Block(self._shown(head.fields, cors, echo))
+        return block
+
+    def about(self) -> Fields:
+        """Give what tells of the endpoint, and ``Via``, without a reply."""
+        return [self._via_field, *self._names]
+
+    def _shown(self, fields: Fields, cors: bool, echo: bool) -> Fields:
         kept: Fields = []
         keep = kept.append
         action_of = self._reply.get
@@ -248,22 +268,34 @@ def names_in(connection: bytes) -> frozenset[bytes]:
     return frozenset(name.strip() for name in lowered.split(b",")) - {b"close", b"keep-alive", b""}
 
 
-def told(decision: Decision | None, model: str, elapsed: float, attempts: int) -> Fields:
+def told(decision: Decision | None, model: str) -> Block:
     """
-    Make the fields that explain a proxied response, beyond those that tell of its endpoint (http-api.md §4.2).
+    Make the fields that explain a proxied response by model and decision (http-api.md §4.2).
 
     :param model: name sent to the backend; ``""`` without.
+    """
+    block: Block | None = decision.made.get(model) if decision is not None else None
+    if block is None:
+        fields = [(b"X-Olla-Model", value(model))] if model else []
+        if decision is not None:
+            fields.append((b"X-Olla-Routing-Strategy", decision.strategy.encode()))
+            fields.append((b"X-Olla-Routing-Decision", decision.action.encode()))
+            if decision.reason:
+                fields.append((b"X-Olla-Routing-Reason", value(decision.reason)))
+        block = Block(fields)
+        if decision is not None:
+            decision.made[model] = block
+    return block
+
+
+def spent(elapsed: float, attempts: int) -> Fields:
+    """
+    Make the fields that tell what a proxied response has cost so far (http-api.md §4.2).
+
     :param elapsed: seconds from the request's receipt until now.
     :param attempts: endpoints tried.
     """
     fields = [(b"X-Olla-Response-Time", b"%dms" % (elapsed * 1000))]
-    if model:
-        fields.append((b"X-Olla-Model", value(model)))
-    if decision is not None:
-        fields.append((b"X-Olla-Routing-Strategy", decision.strategy.encode()))
-        fields.append((b"X-Olla-Routing-Decision", decision.action.encode()))
-        if decision.reason:
-            fields.append((b"X-Olla-Routing-Reason", value(decision.reason)))
     if attempts > 1:
         fields.append((b"X-Olla-Attempts", b"%d" % attempts))
     return fields

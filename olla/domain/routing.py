@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
 
 ROUTED: Literal["routed"] = "routed"
 FALLBACK: Literal["fallback"] = "fallback"
@@ -21,12 +21,14 @@ class Decision:
     :ivar action: ``routed``, ``fallback`` or ``rejected``.
     :ivar reason: token of http-api.md §7.4, or the sentence of an alias.
     :ivar status: of a rejection, 404 or 503; 0 otherwise.
+    :ivar made: what has been made of it, by the model's name at the backend.
     """
 
     strategy: str
     action: Literal["routed", "fallback", "rejected"]
     reason: str
     status: int = 0
+    made: dict[str, Any] = field(init=False, factory=dict, eq=False, repr=False)
 
 
 @frozen

@@ -16,6 +16,7 @@ from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 
 UNKNOWN = Profile(name="auto")
+FRAMED = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
 @define(eq=False)
@@ -59,11 +60,15 @@ class Adapter:
         if model != wanted.model and wanted.model:
             body = rename(body, wanted, model)
             rest = rename_target(rest, wanted, model)
-        endpoint = member.endpoint
-        return Outgoing(
-            request.method,
-            backend_target(endpoint, self.profiles.get(member.profile, UNKNOWN), rest),
-            self.of(endpoint).to_backend(request, model, self.trusted(request.peer)),
-            body,
-            request.has_body or request.method in (b"POST", b"PUT", b"PATCH"),
-        )
+        block, fields = self.of(member.endpoint).to_backend(request, model, self.trusted(request.peer))
+        framed = request.has_body or request.method in FRAMED
+        return Outgoing(request.method, self._target(request, rest, member), fields, body, framed, block)
+
+    def _target(self, request: Request, rest: bytes, member: Member) -> bytes:
+        """Make the target; ``rest`` is nearly always what the head of the request says."""
+        key = (member.endpoint, member.profile)
+        made = request.made.get(key)
+        if made is None or made[0] != rest:
+            target = backend_target(member.endpoint, self.profiles.get(member.profile, UNKNOWN), rest)
+            made = request.made[key] = (rest, target)
+        return made[1]  # type: ignore[no-any-return]  # two lines above it was bytes

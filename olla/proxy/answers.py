@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from attrs import define, field
 
 from olla.dialect.envelope import error_body, error_fields
-from olla.dialect.fields import told
+from olla.dialect.fields import spent, told
 from olla.domain.message import Fields, Head, Request
 from olla.errors import RateLimited, Refusal
 from olla.interfaces import IExchange
@@ -58,23 +58,22 @@ class Answers:
 
     def common(self, request: Request) -> Fields:
         """Give the fields of every answer: the id, and what browsers need."""
-        identity = request.id.encode()
-        fields: Fields = [(b"X-Olla-Request-ID", identity)]
-        fields += self.cors.fields(request)
-        if request.id_given:
-            fields.append((b"X-Request-ID", identity))
-        return fields
+        return [*self._identity(request), *self.cors.block(request).fields]
 
     def relayed(self, head: Head, story: Story, limits: Sequence[tuple[bytes, bytes]], now: float) -> Head:
         """Make the head of a backend's answer as the client gets it."""
         request = story.request
         assert story.endpoint is not None
         shaping = self.adapter.of(story.endpoint)
-        fields = shaping.to_client(head.fields, self.cors.enabled, request.id_given)
-        fields += self.common(request)
-        fields += told(story.decision, story.model, now - request.received, story.attempts)
+        blocks = (
+            shaping.to_client(head, self.cors.enabled, request.id_given),
+            self.cors.block(request),
+            told(story.decision, story.model),
+        )
+        fields = self._identity(request)
+        fields += spent(now - request.received, story.attempts)
         fields += limits
-        return Head(head.status, head.reason, fields, head.length)
+        return Head(head.status, head.reason, fields, head.length, blocks)
 
     def local(self, request: Request, now: float) -> Fields:
         """Give the fields of a page of ours under ``/olla/``."""
@@ -87,15 +86,22 @@ class Answers:
         fields = [*error_fields(refusal), *self.common(request)]
         if exchange.surface in ("proxy", "anthropic"):
             if story.endpoint is not None:
-                fields += self.adapter.of(story.endpoint).to_client((), self.cors.enabled, True)
+                fields += self.adapter.of(story.endpoint).about()
             else:
                 fields += [self._via, self._served_by]
-            fields += told(story.decision, story.model, self.clock() - request.received, story.attempts)
+            fields += told(story.decision, story.model).fields
+            fields += spent(self.clock() - request.received, story.attempts)
         if isinstance(refusal, RateLimited):
             fields += refusal.fields
         story.status, story.code, story.error = refusal.status, refusal.code, refusal.message
         story.bytes_out = 0 if request.method == b"HEAD" else len(body)
         self.send(exchange, refusal.status, fields, body)
+
+    def _identity(self, request: Request) -> Fields:
+        identity = request.id.encode()
+        if request.id_given:
+            return [(b"X-Olla-Request-ID", identity), (b"X-Request-ID", identity)]
+        return [(b"X-Olla-Request-ID", identity)]
 
     def send(self, exchange: IExchange, status: int, fields: Fields, body: bytes) -> None:
         """Answer with ``body``; a ``HEAD`` request gets the fields alone."""

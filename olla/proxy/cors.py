@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from olla.domain.message import Fields, Request
+from olla.domain.message import Block, Fields, Request
 
 EXPOSED = (
     "X-Olla-Request-ID, X-Olla-Endpoint, X-Olla-Backend-Type, X-Olla-Model, X-Olla-Response-Time, "
@@ -17,6 +17,7 @@ EXPOSED = (
 )
 ALWAYS_ALLOWED = ("Content-Type", "Authorization")
 VARY = (b"Vary", b"Origin")
+CORS = "cors"
 
 
 @define
@@ -61,8 +62,14 @@ class Cors:
         if self.credentials:
             self._cross += ((b"Access-Control-Allow-Credentials", b"true"),)
 
-    def fields(self, request: Request) -> Sequence[tuple[bytes, bytes]]:
+    def block(self, request: Request) -> Block:
         """Give the fields that the response to ``request`` gets."""
+        block: Block | None = request.made.get(CORS)
+        if block is None:
+            block = request.made[CORS] = Block(self._fields(request))
+        return block
+
+    def _fields(self, request: Request) -> Sequence[tuple[bytes, bytes]]:
         if not self.enabled or not (self.internal or request.target.startswith(b"/olla/")):
             return ()
         origin = request.get(b"origin")

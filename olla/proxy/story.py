@@ -9,6 +9,9 @@ from olla.domain.usage import Usage
 from olla.events import Finished
 from olla.interfaces import IReply
 
+ASKED = "asked"
+SHOWN = (b"user-agent", b"referer", b"content-type", b"accept")
+
 
 class Story:
     """
@@ -60,17 +63,19 @@ class Story:
 
     def finished(self, now: float) -> Finished:
         """Make the event that ends it."""
-        request, reply = self.request, self.reply
-        path, _, query = request.target.partition(b"?")
-        get, started = request.get, request.received
+        request, reply, started = self.request, self.reply, self.request.received
+        asked = request.made.get(ASKED)
+        if asked is None:
+            asked = request.made[ASKED] = _asked(request)
+        method, path, query, user_agent, referer, content_type, accept = asked
         first_at = reply.first_at if reply is not None else 0.0
         return Finished(
             request.id,
             self.outcome,
             self.surface,
-            request.method.decode("latin-1"),
-            path.decode("latin-1"),
-            query.decode("latin-1"),
+            method,
+            path,
+            query,
             self.status,
             request.peer,
             request.client,
@@ -89,10 +94,17 @@ class Story:
             reply.copied if reply is not None else self.bytes_out,
             self.attempts,
             self.usage,
-            (get(b"user-agent") or b"").decode("latin-1"),
-            (get(b"referer") or b"").decode("latin-1"),
-            (get(b"content-type") or b"").decode("latin-1"),
-            (get(b"accept") or b"").decode("latin-1"),
+            user_agent,
+            referer,
+            content_type,
+            accept,
             self.session,
             self.sticky,
         )
+
+
+def _asked(request: Request) -> tuple[str, ...]:
+    """Give method, path, query and the fields that are shown, as text."""
+    path, _, query = request.target.partition(b"?")
+    values = (request.method, path, query, *(request.get(name) or b"" for name in SHOWN))
+    return tuple(value.decode("latin-1") for value in values)

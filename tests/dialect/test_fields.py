@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from olla.dialect.fields import EndpointFields, told, value
+from olla.dialect.fields import EndpointFields, spent, told, value
 from olla.domain.endpoint import Endpoint
-from olla.domain.message import Fields, Request
+from olla.domain.message import Fields, Head, Request
 from olla.domain.routing import Decision
 
 CREDENTIALS: Fields = [
@@ -19,6 +19,20 @@ CREDENTIALS: Fields = [
     (b"Cookie", b"c=1"),
     (b"Proxy-Authorization", b"Basic c"),
 ]
+
+
+def to_backend(endpoint: Endpoint, request: Request, model: str = "", trusted: bool = False) -> Fields:
+    """Give all fields that go to ``endpoint``, in order; the same for a second request with the same head."""
+    maker = EndpointFields(endpoint, "1.2")
+    block, fields = maker.to_backend(request, model, trusted)
+    again, same = maker.to_backend(request, model, trusted)
+    assert (again is block or trusted) and (again.fields, same) == (block.fields, fields)
+    return [*block.fields, *fields]
+
+
+def to_client(endpoint: Endpoint, fields: Fields, cors: bool, echo: bool) -> Fields:
+    """Give the fields of a reply from ``endpoint`` that a client sees."""
+    return list(EndpointFields(endpoint, "1.2").to_client(Head(200, b"OK", fields), cors, echo).fields)
 
 
 class RequestTests(SynchronousTestCase):
@@ -35,17 +49,28 @@ class RequestTests(SynchronousTestCase):
         request = Request(b"GET", b"/", fields, peer="2.2.2.2", client="9.9.9.9", id="an-id")
         endpoint = endpoint or Endpoint("e", "http", "backend", 11434)
         found: dict[bytes, list[bytes]] = {}
-        for name, text in EndpointFields(endpoint, "1.2").to_backend(request, model, trusted):
+        for name, text in to_backend(endpoint, request, model, trusted):
             found.setdefault(name.lower(), []).append(text)
         return found
 
     def test_host(self) -> None:
         """``Host`` is the backend's and comes first; the client's goes on as ``X-Forwarded-Host`` (C28)."""
         request = Request(b"GET", b"/", [(b"Accept", b"*/*"), (b"host", b"olla:40114")])
-        fields = EndpointFields(Endpoint("e", "http", "::1", 81), "1").to_backend(request, "", False)
+        fields = to_backend(Endpoint("e", "http", "::1", 81), request)
         self.assertEqual(fields[0], (b"Host", b"[::1]:81"))
         self.assertEqual([name for name, _ in fields].count(b"Host"), 1)
         self.assertIn((b"X-Forwarded-Host", b"olla:40114"), fields)
+
+    def test_each_client(self) -> None:
+        """Of two clients with the same head each is told of under its own address and id (C29, C30)."""
+        maker, made = EndpointFields(Endpoint("e", "http", "h", 1), "1"), {}  # type: ignore[var-annotated]  # anything
+        for peer, name in (("2.2.2.2", "one"), ("3.3.3.3", "two")):
+            request = Request(b"GET", b"/", [(b"Accept", b"*/*")], peer=peer, client=peer, id=name, made=made)
+            _, fields = maker.to_backend(request, name, False)
+            self.assertEqual(dict(fields)[b"X-Forwarded-For"], peer.encode())
+            self.assertEqual(dict(fields)[b"X-Real-IP"], peer.encode())
+            self.assertEqual((dict(fields)[b"X-Request-ID"], dict(fields)[b"X-Model"]), (name.encode(),) * 2)
+        self.assertEqual(len(made), 1)
 
     def test_everything_else(self) -> None:
         """Other fields go on unchanged: spelling, order and repetition (http-api.md §5.3)."""
@@ -57,7 +82,7 @@ class RequestTests(SynchronousTestCase):
             (b"Traceparent", b"t"),
         ]
         request = Request(b"GET", b"/", sent)
-        fields = EndpointFields(Endpoint("e", "http", "h", 1), "1").to_backend(request, "", False)
+        fields = to_backend(Endpoint("e", "http", "h", 1), request)
         self.assertEqual(fields[1 : 1 + len(sent)], sent)
 
     def test_nothing_made_up(self) -> None:
@@ -208,7 +233,7 @@ class ReplyTests(SynchronousTestCase):
 
     def seen(self, fields: Fields, endpoint: Endpoint | None = None, cors: bool = True, echo: bool = False) -> Fields:
         """Give the backend's fields that reach the client; ours are checked and taken off."""
-        made = EndpointFields(endpoint or Endpoint("e", "http", "h", 1), "1.2").to_client(fields, cors, echo)
+        made = to_client(endpoint or Endpoint("e", "http", "h", 1), fields, cors, echo)
         self.assertEqual(
             [name for name, _ in made[-4:]],
             [b"Via", b"X-Olla-Endpoint", b"X-Olla-Backend-Type", b"X-Served-By"],
@@ -294,9 +319,8 @@ class ReplyTests(SynchronousTestCase):
 
     def test_ours(self) -> None:
         """``Via`` is one field, appended to; endpoint and type are told as configured (http-api.md §4.2, §4.4)."""
-        fields = EndpointFields(Endpoint("n", "http", "h", 1, type="lmstudio", profile="lm-studio"), "1.2").to_client(
-            [(b"Via", b"1.1 x"), (b"VIA", b"1.1 y")], True, False
-        )
+        endpoint = Endpoint("n", "http", "h", 1, type="lmstudio", profile="lm-studio")
+        fields = to_client(endpoint, [(b"Via", b"1.1 x"), (b"VIA", b"1.1 y")], True, False)
         self.assertEqual(
             fields,
             [
@@ -306,23 +330,23 @@ class ReplyTests(SynchronousTestCase):
                 (b"X-Served-By", b"Olla/1.2"),
             ],
         )
-        found = EndpointFields(Endpoint("n", "http", "h", 1, type="auto", profile="vllm"), "1").to_client(
-            [], True, False
-        )
+        found = to_client(Endpoint("n", "http", "h", 1, type="auto", profile="vllm"), [], True, False)
         self.assertIn((b"X-Olla-Backend-Type", b"vllm"), found)
 
     def test_told(self) -> None:
         """The decision, the model and the time are told; attempts only when there were several (C22, C27)."""
         decision = Decision("alias", "routed", 'alias "a" resolved to 1 endpoint(s)')
         self.assertEqual(
-            told(decision, "real", 0.0129, 2),
+            [*told(decision, "real").fields, *spent(0.0129, 2)],
             [
-                (b"X-Olla-Response-Time", b"12ms"),
                 (b"X-Olla-Model", b"real"),
                 (b"X-Olla-Routing-Strategy", b"alias"),
                 (b"X-Olla-Routing-Decision", b"routed"),
                 (b"X-Olla-Routing-Reason", b'alias "a" resolved to 1 endpoint(s)'),
+                (b"X-Olla-Response-Time", b"12ms"),
                 (b"X-Olla-Attempts", b"2"),
             ],
         )
-        self.assertEqual(told(None, "", 0.0, 1), [(b"X-Olla-Response-Time", b"0ms")])
+        self.assertIs(told(decision, "real"), told(decision, "real"))
+        self.assertEqual(told(decision, "other").fields[0], (b"X-Olla-Model", b"other"))
+        self.assertEqual((told(None, "").fields, spent(0.0, 1)), ((), [(b"X-Olla-Response-Time", b"0ms")]))

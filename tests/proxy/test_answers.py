@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from olla.domain.endpoint import Endpoint
-from olla.domain.message import Fields, Head, Request
+from olla.domain.message import Head, Request
 from olla.domain.routing import ROUTED, Decision
 from olla.errors import InternalError, MethodNotAllowed, RateLimited, Refusal
 from olla.interfaces import IExchange
@@ -57,7 +58,7 @@ class Exchange:
         """Nothing to pace."""
 
 
-def named(fields: Fields, name: bytes) -> list[bytes]:
+def named(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
     """Give all values of a field."""
     return [value for key, value in fields if key.lower() == name.lower()]
 
@@ -106,7 +107,7 @@ class AnswersTests(SynchronousTestCase):
             (b"X-RateLimit-Limit", b"5"),
             (b"Access-Control-Allow-Origin", b"*"),
         ):
-            self.assertEqual(named(made.fields, name), [value], name)
+            self.assertEqual(named(made.all_fields(), name), [value], name)
 
     def test_refused(self) -> None:
         """An error of ours has its status, envelope and fields, and is noted (http-api.md §4.3, §8.1)."""

@@ -35,21 +35,21 @@ class FieldTests(SynchronousTestCase):
 
     def test_seed(self) -> None:
         """Without an origin there are exactly the seed's three fields (C71)."""
-        self.assertEqual(dict(ANYBODY.fields(asks(None))), SEED)
+        self.assertEqual(dict(ANYBODY.block(asks(None)).fields), SEED)
 
     def test_exposed(self) -> None:
         """With one, ours can be read by scripts, or those that the operator names (C74)."""
-        fields = dict(ANYBODY.fields(asks()))
+        fields = dict(ANYBODY.block(asks()).fields)
         self.assertEqual({name: fields[name] for name in SEED}, SEED)
         for name in (b"X-Olla-Model", b"X-Olla-Endpoint", b"Retry-After", b"X-RateLimit-Remaining"):
             self.assertIn(name, fields[b"Access-Control-Expose-Headers"].split(b", "))
-        own = dict(evolve(ANYBODY, exposed=["X-A", "X-B"]).fields(asks()))
+        own = dict(evolve(ANYBODY, exposed=["X-A", "X-B"]).block(asks()).fields)
         self.assertEqual(own[b"Access-Control-Expose-Headers"], b"X-A, X-B")
 
     def test_disabled(self) -> None:
         """Switched off, there is none (C77)."""
         off = evolve(ANYBODY, enabled=False)
-        self.assertEqual((list(off.fields(asks())), off.is_preflight(preflight())), ([], False))
+        self.assertEqual((list(off.block(asks()).fields), off.is_preflight(preflight())), ([], False))
 
     def test_explicit(self) -> None:
         """An explicit origin is echoed as it was spelled, any other gets nothing but Vary (http-api.md §10.3)."""
@@ -65,25 +65,25 @@ class FieldTests(SynchronousTestCase):
             (None, False),
         ):
             with self.subTest(origin=origin):
-                fields = dict(SOME.fields(asks(origin)))
+                fields = dict(SOME.block(asks(origin)).fields)
                 self.assertEqual(fields.get(b"Access-Control-Allow-Origin"), origin if allowed else None)
                 self.assertEqual(fields[b"Vary"], b"Origin")
                 self.assertEqual(len(fields) > 1, allowed)
 
     def test_dots(self) -> None:
         """A dot in an origin stands for a dot."""
-        self.assertEqual(dict(SOME.fields(asks(b"https://appXexample.com"))), {b"Vary": b"Origin"})
+        self.assertEqual(dict(SOME.block(asks(b"https://appXexample.com")).fields), {b"Vary": b"Origin"})
 
     def test_credentials(self) -> None:
         """Browsers may send theirs only where the operator says so (http-api.md §10.3)."""
         name = b"Access-Control-Allow-Credentials"
-        self.assertNotIn(name, dict(SOME.fields(asks())))
-        self.assertEqual(dict(evolve(SOME, credentials=True).fields(asks()))[name], b"true")
+        self.assertNotIn(name, dict(SOME.block(asks()).fields))
+        self.assertEqual(dict(evolve(SOME, credentials=True).block(asks()).fields)[name], b"true")
 
     @given(st.binary(max_size=40))
     def test_line_breaks(self, origin: bytes) -> None:
         """Nothing but an allowed origin is ever echoed."""
-        echoed = dict(SOME.fields(asks(origin))).get(b"Access-Control-Allow-Origin", b"https://app.example.com")
+        echoed = dict(SOME.block(asks(origin)).fields).get(b"Access-Control-Allow-Origin", b"https://app.example.com")
         self.assertIn(echoed.lower()[:8], b"https://")
 
 
