@@ -18,7 +18,7 @@ from olla.dialect.envelope import abort_event
 from olla.dialect.inspect import requirements
 from olla.dialect.usage import tap_for
 from olla.domain.endpoint import Endpoint
-from olla.domain.message import Fields, Request
+from olla.domain.message import Fields, Head, Request
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Scope
 from olla.errors import (
@@ -47,6 +47,7 @@ from olla.proxy.session import Sessions
 from olla.proxy.story import Story
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+DESCRIBED = "described"
 REPEATABLE = (
     "/embeddings",
     "/embed",
@@ -107,7 +108,7 @@ class Forwarder:
 
     admission: Admission
     routes: Routes
-    narrow: Callable[[Scope, Requirements], Awaitable[Plan]]
+    narrow: Callable[[Scope, Requirements], Plan | Awaitable[Plan]]
     fleet: Fleet
     adapter: Adapter
     upstream: IUpstream
@@ -127,7 +128,12 @@ class Forwarder:
             limits = self.admission.admit(request, PROXY, self.clock())  # 1 admit
             route = self.routes.find(request.target)
             wanted = self._read(request, route, story)  # 2 read
-            plan = await self._narrow(route, wanted, story)  # 3 narrow
+            plan = self.narrow(route.scope, wanted)  # 3 narrow
+            if not isinstance(plan, Plan):
+                plan = await plan
+            story.decision = plan.decision
+            if plan.refusal is not None:
+                raise plan.refusal
             stay = self._recall(request, wanted, plan)
             lease, reply = await self._obtain(request, route, wanted, plan, stay, story)  # 4 lease 5 adapt 6 send
             try:
@@ -160,13 +166,6 @@ class Forwarder:
         story.model, story.stream, story.session = wanted.model, wanted.stream, wanted.session
         return wanted
 
-    async def _narrow(self, route: Route, wanted: Requirements, story: Story) -> Plan:
-        plan = await self.narrow(route.scope, wanted)
-        story.decision = plan.decision
-        if plan.refusal is not None:
-            raise plan.refusal
-        return plan
-
     async def _obtain(
         self,
         request: Request,
@@ -186,7 +185,9 @@ class Forwarder:
         failures: list[tuple[Endpoint, UpstreamFailure]] = []
         while True:
             try:
-                lease = await self._lease(left, wanted, stay, story)
+                lease = self.fleet.lease(left, wanted, self.clock(), stay.preferred if stay is not None else None)
+                if isinstance(lease, Pending):
+                    lease = await self._queue(lease, story)
             except Refusal:
                 if failures:
                     raise self._gave_up(failures, request) from None
@@ -231,15 +232,10 @@ class Forwarder:
         story.sticky, fields = self.sessions.settle(stay, lease.member, wanted, self.clock())
         return fields
 
-    async def _lease(
-        self, candidates: tuple[Member, ...], wanted: Requirements, stay: Stay | None, story: Story
-    ) -> Lease:
-        now = self.clock()
-        preferred = stay.preferred if stay is not None else None
-        lease = self.fleet.lease(candidates, wanted, now, preferred)
-        if isinstance(lease, Pending):
-            lease = await lease
-            story.queued += self.clock() - now
+    async def _queue(self, waiting: Pending[Lease], story: Story) -> Lease:
+        since = self.clock()
+        lease = await waiting
+        story.queued += self.clock() - since
         return lease
 
     def _may_go_on(self, request: Request, wanted: Requirements, failure: UpstreamFailure, attempts: int) -> bool:
@@ -264,9 +260,8 @@ class Forwarder:
         exchange.request.commit()
 
     async def _relay(self, exchange: IExchange, reply: IReply, lease: Lease, story: Story) -> None:
-        head = reply.head
-        kind, packed = _first(head.fields, b"content-type"), _first(head.fields, b"content-encoding")
-        tap = tap_for(kind, packed, head.length)
+        kind, packed = _described(reply.head)
+        tap = tap_for(kind, packed, reply.head.length)
         try:
             await reply.relay(exchange, tap.keep if tap is not None else None)
         except BrokenBody as broken:
@@ -305,6 +300,15 @@ class Forwarder:
             spent = self.clock() - request.received
             return BackendTimeout(f"Proxy error: request timeout after {spent:.1f}s - {last.detail}", attempts)
         return BackendProtocolError(f"Proxy error: {last.detail}", attempts)
+
+
+def _described(head: Head) -> tuple[bytes | None, bytes | None]:
+    """Give type and encoding of a reply's body."""
+    described: tuple[bytes | None, bytes | None] | None = head.made.get(DESCRIBED)
+    if described is None:
+        described = _first(head.fields, b"content-type"), _first(head.fields, b"content-encoding")
+        head.made[DESCRIBED] = described
+    return described
 
 
 def _first(fields: Fields, name: bytes) -> bytes | None:

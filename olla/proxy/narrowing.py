@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import define, field
 
@@ -94,11 +94,12 @@ class Narrower:
     plan: Callable[[Scope, Requirements], Plan]
     refreshed: Callable[[Plan, Scope, Requirements], Pending[Plan]]
 
-    async def narrow(self, scope: Scope, wanted: Requirements) -> Plan:
-        """Find who can serve a request; the plan may be a refusal."""
+    def narrow(self, scope: Scope, wanted: Requirements) -> Plan | Awaitable[Plan]:
+        """Find who can serve a request, or what to wait for; the plan may be a refusal."""
         plan = self.plan(scope, wanted)
-        if plan.candidates:
-            return plan
+        return plan if plan.candidates else self._wait(plan, scope, wanted)
+
+    async def _wait(self, plan: Plan, scope: Scope, wanted: Requirements) -> Plan:
         if not self.readiness.ready:
             await self.readiness.wait()
             plan = self.plan(scope, wanted)

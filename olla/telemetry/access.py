@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from attrs import define
 
@@ -74,30 +74,48 @@ class Completion(Record, omit_defaults=True):
 
 
 @define(eq=False)
-class AccessLog:
+class RequestLog:
     """
-    Writes a line for each request, whatever became of it.
+    Writes what is to be told of each request.
 
-    :ivar write: takes the line.
-    :ivar form: makes it.
-    :ivar stamp: tells the time as the line has it.
-    :ivar shown: the levels that are logged.
+    :ivar write: takes lines, none or several at once.
+    :ivar stamp: tells the time as the lines have it.
+    :ivar makers: each makes lines of an event.
     """
 
     write: Callable[[bytes], None]
-    form: Form
     stamp: Callable[[], str]
-    shown: Collection[str]
+    makers: Sequence[Callable[[Finished, str], bytes]]
 
     def finished(self, event: Finished) -> None:
-        """Write the line; a page of ours that was merely looked at is for ``DEBUG``."""
+        """Write the lines."""
+        stamp = self.stamp()
+        written = b"".join([lines(event, stamp) for lines in self.makers])
+        if written:
+            self.write(written)
+
+
+@define(eq=False)
+class AccessLog:
+    """
+    Makes a line for each request, whatever became of it.
+
+    :ivar form: writes it.
+    :ivar shown: the levels that are logged.
+    """
+
+    form: Form
+    shown: Collection[str]
+
+    def lines(self, event: Finished, stamp: str) -> bytes:
+        """Make the line; a page of ours that was merely looked at is for ``DEBUG``."""
         path = event.path
         level = DEBUG if path.startswith(INTERNAL) and _merely_looked_at(event) else INFO
         if level not in self.shown:
-            return
+            return b""
         query, referer = event.query, event.referer
         record = Access(
-            self.stamp(),
+            stamp,
             level,
             "Request",
             event.id,
@@ -115,35 +133,33 @@ class AccessLog:
             event.content_type[:LONGEST],
             event.accept[:LONGEST],
         )
-        self.write(self.form(record))
+        return self.form(record)
 
 
 @define(eq=False)
 class CompletionLog:
     """
-    Writes how each proxied request went; the attributes are those of :class:`AccessLog`.
+    Makes a line of how each proxied request went; the attributes are those of :class:`AccessLog`.
 
     A request that a limiter refused is not among them: a flood of these would be one of lines.
     """
 
-    write: Callable[[bytes], None]
     form: Form
-    stamp: Callable[[], str]
     shown: Collection[str]
 
-    def finished(self, event: Finished) -> None:
-        """Write the line, and at ``DEBUG`` what the backend measured."""
+    def lines(self, event: Finished, stamp: str) -> bytes:
+        """Make the line, and at ``DEBUG`` one of what the backend measured."""
         if event.surface not in PROXIED or event.outcome == "local" or event.code == LIMITED:
-            return
+            return b""
         level, message = OUTCOMES.get(event.outcome, FAILED)
-        if level in self.shown:
-            self.write(self.form(self._completion(event, level, message)))
+        line = self.form(self._completion(event, stamp, level, message)) if level in self.shown else b""
         if DEBUG in self.shown and event.usage is not None:
-            self.write(self.form(Note(self.stamp(), DEBUG, "Provider metrics", provider_facts(event, event.usage))))
+            line += self.form(Note(stamp, DEBUG, "Provider metrics", provider_facts(event, event.usage)))
+        return line
 
-    def _completion(self, event: Finished, level: str, message: str) -> Completion:
+    def _completion(self, event: Finished, stamp: str, level: str, message: str) -> Completion:
         record = Completion(
-            self.stamp(),
+            stamp,
             level,
             message,
             event.id,

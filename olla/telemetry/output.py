@@ -14,7 +14,7 @@ from attrs import define, field
 from twisted.application.service import Service
 
 from olla.events import AttemptFailed, Finished, HealthChanged, Limited, ListingFailed, ModelsListed, SizeRefused
-from olla.telemetry.access import AccessLog, CompletionLog
+from olla.telemetry.access import AccessLog, CompletionLog, RequestLog
 from olla.telemetry.bus import Bus
 from olla.telemetry.journal import Journal
 from olla.telemetry.lag import Lag
@@ -54,6 +54,7 @@ class Telemetry:
     garbage: GarbageWatch = field(init=False)
     _access_log: AccessLog = field(init=False)
     _completions: CompletionLog = field(init=False)
+    _requests: RequestLog = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         clock = self._reactor.seconds
@@ -62,8 +63,10 @@ class Telemetry:
         self.lines = Lines(self.outputs, self._reactor)
         shown = shown_from(self.level)
         self.observer = LogObserver(self.lines, form, stamps.at, shown)
-        self._access_log = AccessLog(self.lines.write, form, stamps.now, shown)
-        self._completions = CompletionLog(self.lines.write, form, stamps.now, shown)
+        self._access_log = AccessLog(form, shown)
+        self._completions = CompletionLog(form, shown)
+        makers = [self._completions.lines, *([self._access_log.lines] if self.access else [])]
+        self._requests = RequestLog(self.lines.write, stamps.now, makers)
         self.violations = Violations(clock)
         self.lag = Lag(self._reactor)
         self.cpu = CpuMeter(time.process_time, self._reactor)
@@ -88,9 +91,7 @@ class Telemetry:
     def _listen(self, journal: Journal) -> None:
         listen = self.bus.listen
         listen(Finished, self.statistics.finished)
-        listen(Finished, self._completions.finished)
-        if self.access:
-            listen(Finished, self._access_log.finished)
+        listen(Finished, self._requests.finished)
         listen(AttemptFailed, self.statistics.attempt_failed)
         listen(AttemptFailed, journal.attempt_failed)
         listen(Limited, self.violations.limited)

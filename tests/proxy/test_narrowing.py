@@ -119,7 +119,8 @@ class NarrowerTests(SynchronousTestCase):
         narrower = Narrower(readiness, lambda scope, wanted: left.pop(0), refresh)
 
         async def journey() -> None:
-            results.append(await narrower.narrow(SCOPE, WANTED))
+            plan = narrower.narrow(SCOPE, WANTED)
+            results.append(plan if isinstance(plan, Plan) else await plan)
 
         Task(journey(), self.fail).start()
         return results

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from olla.domain.routing import Decision
 from olla.domain.usage import Usage
 from olla.events import Finished
-from olla.telemetry.access import AccessLog, CompletionLog
+from olla.telemetry.access import AccessLog, CompletionLog, RequestLog
 from olla.telemetry.records import as_json, shown_from
 from tests.telemetry.support import finished
 
@@ -23,8 +23,8 @@ class AccessLogTests(SynchronousTestCase):
     def lines(self, event: Finished, level: str = "info") -> list[dict[str, Any]]:
         """Give the lines of one request."""
         written: list[bytes] = []
-        AccessLog(written.append, as_json, lambda: "T", shown_from(level)).finished(event)
-        return [json.loads(line) for line in written]
+        RequestLog(written.append, lambda: "T", [AccessLog(as_json, shown_from(level)).lines]).finished(event)
+        return [json.loads(line) for lines in written for line in lines.splitlines()]
 
     def test_all_of_it(self) -> None:
         """The line has every fact of http-api.md §17.1."""
@@ -95,8 +95,8 @@ class CompletionLogTests(SynchronousTestCase):
     def lines(self, event: Finished, level: str = "info") -> list[dict[str, Any]]:
         """Give the lines of one request."""
         written: list[bytes] = []
-        CompletionLog(written.append, as_json, lambda: "T", shown_from(level)).finished(event)
-        return [json.loads(line) for line in written]
+        RequestLog(written.append, lambda: "T", [CompletionLog(as_json, shown_from(level)).lines]).finished(event)
+        return [json.loads(line) for lines in written for line in lines.splitlines()]
 
     def test_completed(self) -> None:
         """A success tells endpoint, model, routing, stickiness and cost at info (§17.2)."""
