@@ -150,6 +150,13 @@ class BadRequest(Refusal):
 
 
 @frozen
+class InvalidEndpoint(BadRequest):
+    """A request that is for one endpoint alone names none that there is."""
+
+    code = "INVALID_ENDPOINT"
+
+
+@frozen
 class Stalled(BadRequest):
     """The request's body has stopped coming."""
 

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from olla import __version__
+from olla.balance.member import Member
 from olla.catalog.formats import Formats, organizations
 from olla.catalog.rules import Rules
-from olla.proxy.routes import Listing
+from olla.proxy.routes import RUNNING, Listing
+from olla.upstream.ask import Unanswered
 from olla.web.app import Pages, Query
 from olla.web.metrics import MetricsPage, measured
 from olla.web.model_stats import ModelStatsPage
 from olla.web.models import ModelPages
 from olla.web.page import Page
 from olla.web.process import ProcessPage, measured_memory, memory_limit, watched
+from olla.web.running import RunningPage
 from olla.web.session_stats import SessionStatsPage
 from olla.web.status import Setup, StatusPages
 from olla.web.translator_stats import TranslatorStatsPage
@@ -25,6 +28,8 @@ from olla.web.version import CAPABILITIES, Build, version_page
 if TYPE_CHECKING:
     from olla.parts import Parts
 
+LARGEST = 1 << 20
+PATIENCE = 2.0
 NOT_YET = frozenset({"message_translation", "translation_anthropic", "passthrough_anthropic"})
 LINKS = {
     "homepage": "https://pypi.org/project/olla/",
@@ -48,6 +53,13 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
             return models.listed(asked.profiles, asked.id)
         return models.listing(asked.profiles, asked.format, query)
 
+    async def running(member: Member) -> bytes:
+        try:
+            answer = await parts.asker.ask(member.endpoint, member.endpoint.url + RUNNING, "Status", LARGEST, PATIENCE)
+        except Unanswered:
+            return b""
+        return answer.body if answer.whole and answer.status == 200 else b""
+
     status = _status_pages(parts)
     return Pages(
         {
@@ -65,6 +77,7 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
         models.unified,
         models.one,
         listing,
+        RunningPage(lambda: parts.fleet.members, running).page,
     )
 
 

@@ -73,6 +73,7 @@ class Parts:
 
     :ivar clock: seconds, never going back.
     :ivar network: the reactor as what listens and connects: on engine ``olla`` its connections send at once.
+    :ivar asker: asks endpoints for pages of theirs.
     :ivar checkers: one for each endpoint.
     :ivar discoveries: reads listings; empty when the configuration switches that off.
     """
@@ -108,7 +109,7 @@ class Parts:
         self.readiness = Readiness()
         self._refreshed_at: dict[str, float] = {}
         self._supported: dict[tuple[str, str], bool] = {}
-        self._asker = Asker(reactor, __version__)
+        self.asker = Asker(reactor, __version__)
         self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
         self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__)
         self.discoveries = [self._make_discovery()] if config.discovery.model_discovery.enabled else []
@@ -120,7 +121,7 @@ class Parts:
         )
         self.admission = Admission(Identities(), address.of, self._admit, self.bus.tell)
         self.answers = Answers(__version__, assembly.cors(config), self.adapter, self.clock)
-        self.routes = Routes(self.profiles, assembly.disabled_prefixes(config))
+        self.routes = Routes(self.profiles, assembly.disabled_prefixes(config), config.proxy.ollama.allow_management)
         self.narrowing = self._make_narrowing()
         self.plans = self._make_plans()
         self.forwarder = Forwarder(
@@ -192,17 +193,17 @@ class Parts:
 
     def _make_checker(self, member: Member) -> HealthChecker:
         return HealthChecker(
-            member, self._asker, self._checked, self._turn, lambda pause: pause, time.time, self._reactor
+            member, self.asker, self._checked, self._turn, lambda pause: pause, time.time, self._reactor
         )
 
     def _make_discovery(self) -> Discovery:
-        detector = Detector(self._asker, self.profiles, self._detected)
+        detector = Detector(self.asker, self.profiles, self._detected)
         return Discovery(
             lambda: [member for member in self.fleet.members if member.status.routable],
             self._listing,
             self._learned,
             detector.detect,
-            self._asker,
+            self.asker,
             assembly.discovery_rules(self.config),
             self.bus.tell,
             self._reactor,
@@ -363,7 +364,7 @@ class Parts:
             checker.disownServiceParent()
             self.adapter.forget(checker.member.endpoint)
             self.upstream.drop(checker.member.endpoint)
-            self._asker.forget(checker.member.endpoint)
+            self.asker.forget(checker.member.endpoint)
             if checker.member.name in gone:
                 self.catalog.forget(checker.member.endpoint)
         for member in replaced.added:

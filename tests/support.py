@@ -109,6 +109,7 @@ class Backend(Factory):
 
     :ivar models: names that it lists.
     :ivar healthy: status of its health page.
+    :ivar page: its answer to what pages of ours ask it; ``None`` for the one to checks.
     :ivar play: what it does with a request that is neither check nor listing.
     :ivar seen: such requests.
     :ivar connections: all that were ever made to it.
@@ -116,6 +117,7 @@ class Backend(Factory):
 
     models: Sequence[str] = ("m",)
     healthy: int = 200
+    page: bytes | None = None
     play: Callable[[BackendConnection, Seen], None] = field(default=lambda connection, seen: None)
     seen: list[Seen] = field(factory=list)
     probes: list[Seen] = field(factory=list)
@@ -135,6 +137,9 @@ class Backend(Factory):
         if agent.startswith("olla-"):
             self.probes.append(seen)
             data = [{"id": name, "object": "model"} for name in self.models]
+            if self.page is not None and agent.startswith("olla-Status"):
+                connection.transport.write(self.page)
+                return
             listing = agent.startswith("olla-Discovery")
             connection.transport.write(
                 answer({"object": "list", "data": data} if listing else {}, 200 if listing else self.healthy)

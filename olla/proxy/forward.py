@@ -32,6 +32,7 @@ from olla.errors import (
     ConnectFailed,
     HeadTimeout,
     InternalError,
+    InvalidEndpoint,
     Refusal,
     TLSFailed,
     UpstreamFailure,
@@ -48,6 +49,7 @@ from olla.proxy.story import Story
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 DESCRIBED = "described"
+TARGET = b"x-olla-target-endpoint"
 REPEATABLE = (
     "/embeddings",
     "/embed",
@@ -128,7 +130,7 @@ class Forwarder:
             limits = self.admission.admit(request, PROXY, self.clock())  # 1 admit
             route = self.routes.find(request.target)
             wanted = self._read(request, route, story)  # 2 read
-            plan = self.narrow(route.scope, wanted)  # 3 narrow
+            plan = self._named(request) if route.managing else self.narrow(route.scope, wanted)  # 3 narrow
             if not isinstance(plan, Plan):
                 plan = await plan
             story.decision = plan.decision
@@ -153,7 +155,7 @@ class Forwarder:
             self.tell(story.finished(self.clock()))  # 8 tell
 
     def _read(self, request: Request, route: Route, story: Story) -> Requirements:
-        unsupported = self.routes.unsupported(request.method, route)
+        unsupported = self.routes.unsupported(route)
         if unsupported is not None:
             raise unsupported
         wanted = requirements(
@@ -165,6 +167,14 @@ class Forwarder:
         )
         story.model, story.stream, story.session = wanted.model, wanted.stream, wanted.session
         return wanted
+
+    def _named(self, request: Request) -> Plan:
+        """Let the client choose: what changes an endpoint is for that one alone (http-api.md §2.4)."""
+        name = (request.get(TARGET) or b"").decode("latin-1").strip()
+        member = self.fleet.get(name)
+        if member is None or member.profile != "ollama":
+            raise InvalidEndpoint("X-Olla-Target-Endpoint must name an Ollama endpoint")
+        return Plan((member,))
 
     async def _obtain(
         self,

@@ -15,11 +15,12 @@ ROOT = "/olla"
 UNIVERSAL = "proxy"
 RESERVED = frozenset({"proxy", "models", "anthropic"})
 REMEMBERED = 4096
-MANAGEMENT = "model management operations not supported by proxy"
-UNMANAGED = {
-    **dict.fromkeys(("/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"), MANAGEMENT),
-    "/api/list": "running models list not supported in multi-instance proxy",
-}
+READING = frozenset({b"GET", b"HEAD"})
+OLLAMA = frozenset({"ollama"})
+MANAGEMENT = frozenset({"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"})
+UNMANAGED = "model management operations not supported by proxy"
+LIST, UNLISTED = "/api/list", "running models list not supported in multi-instance proxy"
+RUNNING = "/api/ps"
 
 
 @frozen
@@ -46,12 +47,20 @@ class Route:
     :ivar rest: path for the backend as the client escaped it, with the query.
     :ivar path: the same decoded and without the query, for looking things up.
     :ivar listing: the page of ours at this path, for ``GET`` and ``HEAD``.
+    :ivar running: whether the page of ours at this path gathers what all endpoints have in memory.
+    :ivar managing: whether it changes one endpoint, which the client has to name.
     """
 
     scope: Scope
     rest: bytes
     path: str
     listing: Listing | None = None
+    running: bool = False
+    managing: bool = False
+
+    def is_page(self, method: bytes) -> bool:
+        """Say whether a page of ours answers."""
+        return (self.listing is not None or self.running) and method in READING
 
 
 @define
@@ -61,10 +70,12 @@ class Routes:
 
     :ivar profiles: all profiles in use, by canonical name.
     :ivar disabled: prefixes of profiles that the configuration takes out.
+    :ivar management: whether clients may change the models of an Ollama that they name.
     """
 
     profiles: Mapping[str, Profile]
     disabled: frozenset[str] = frozenset()
+    management: bool = False
     _scopes: dict[str, Scope] = field(init=False, factory=dict)
     _listings: dict[tuple[str, str], Listing] = field(init=False, factory=dict)
     _remembered: dict[bytes, Route | Refusal] = field(init=False, factory=dict, repr=False)
@@ -108,12 +119,14 @@ class Routes:
             route = self.find(target)
         except Refusal:
             return False
-        return not (route.listing is not None and method in (b"GET", b"HEAD")) and not self.unsupported(method, route)
+        return not route.is_page(method) and not self.unsupported(route)
 
-    def unsupported(self, method: bytes, route: Route) -> NotSupported | None:
+    def unsupported(self, route: Route) -> NotSupported | None:
         """Give the refusal of what cannot be spread over several backends (http-api.md §2.4)."""
-        if route.scope.profiles == frozenset({"ollama"}) and route.path in UNMANAGED:
-            return NotSupported(UNMANAGED[route.path])
+        if route.managing and not self.management:
+            return NotSupported(UNMANAGED)
+        if route.path == LIST and route.scope.profiles == OLLAMA:
+            return NotSupported(UNLISTED)
         return None
 
     def _find(self, raw: bytes) -> Route:
@@ -129,7 +142,15 @@ class Routes:
         if scope is None:
             raise self._unknown(name, target)
         rest = "/" + (segments[3] if len(segments) > 3 else "")
-        return Route(scope, target.rest(f"{ROOT}/{name}"), rest, self._listing(prefix, rest))
+        ollama = scope.profiles == OLLAMA
+        return Route(
+            scope,
+            target.rest(f"{ROOT}/{name}"),
+            rest,
+            self._listing(prefix, rest),
+            ollama and rest == RUNNING,
+            ollama and rest in MANAGEMENT,
+        )
 
     def _unknown(self, name: str, target: Target) -> Refusal:
         if name in self.disabled:

@@ -117,7 +117,7 @@ class Asker:
         """
         ``GET`` one URL with the endpoint's own header fields and credential.
 
-        :param purpose: ``HealthChecker`` or ``Discovery``: how we call ourselves.
+        :param purpose: ``HealthChecker``, ``Discovery`` or ``Status``: how we call ourselves.
         :param limit: bytes of the body to read; what follows is thrown away.
         :param seconds: for all of it.
         :raise Unanswered: when no complete answer came in time.

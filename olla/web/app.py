@@ -22,7 +22,7 @@ from olla.pending import Task
 from olla.proxy.admission import HEALTH, PROXY, Admission
 from olla.proxy.answers import Answers
 from olla.proxy.forward import Forwarder
-from olla.proxy.routes import Listing, Routes
+from olla.proxy.routes import READING, Listing, Routes
 from olla.proxy.story import Story
 from olla.web.exchange import SiteExchange
 from olla.web.page import Page
@@ -41,12 +41,14 @@ class Pages:
     :ivar models: ``/olla/models``.
     :ivar model: one model of it, by id.
     :ivar listing: the listing under a provider's prefix.
+    :ivar running: what all Ollama endpoints have in memory; they are asked for it.
     """
 
     fixed: Mapping[str, Callable[[Query], Page]]
     models: Callable[[Query], Page]
     model: Callable[[str, Query], Page]
     listing: Callable[[Listing, Query], Page]
+    running: Callable[[Query], Deferred[Page]]
 
 
 @define(eq=False)
@@ -79,35 +81,36 @@ class App:
         app.handle_errors(Exception)(self._failed)
         return _Front(self, app.resource())
 
-    def _fixed(self, page: Callable[[Query], Page]) -> Callable[[FrontRequest], None]:
+    def _fixed(self, page: Callable[[Query], Page]) -> Callable[[FrontRequest], Deferred[None]]:
         return lambda stock: self._show(stock, HEALTH, page)
 
-    def _models(self, stock: FrontRequest) -> None:
-        self._show(stock, PROXY, self.pages.models)
+    def _models(self, stock: FrontRequest) -> Deferred[None]:
+        return self._show(stock, PROXY, self.pages.models)
 
-    def _model(self, stock: FrontRequest, id: str) -> None:
-        self._show(stock, PROXY, lambda query: self.pages.model(id, query))
+    def _model(self, stock: FrontRequest, id: str) -> Deferred[None]:
+        return self._show(stock, PROXY, lambda query: self.pages.model(id, query))
 
-    def _under_olla(self, stock: FrontRequest, prefix: str) -> Deferred[None] | None:
+    def _under_olla(self, stock: FrontRequest, prefix: str) -> Deferred[None]:
         exchange = _exchange(stock)
         request = exchange.request
         if prefix == "models":
             return self._refuse_method(stock, READ)
         if not self.routes.is_proxied(request.method, request.target):
-            self._local(stock)
-            return None
+            return self._local(stock)
         return self._forward(exchange)
 
-    def _local(self, stock: FrontRequest) -> None:
+    def _local(self, stock: FrontRequest) -> Deferred[None]:
         """Answer what lies under a prefix and yet is ours: a listing, or a refusal."""
         exchange = _exchange(stock)
         request = exchange.request
 
-        def page(query: Query) -> Page:
+        def page(query: Query) -> Page | Deferred[Page]:
             route = self.routes.find(request.target)
-            unsupported = self.routes.unsupported(request.method, route)
+            unsupported = self.routes.unsupported(route)
             if unsupported is not None:
                 raise unsupported
+            if route.running and request.method in READING:
+                return self.pages.running(query)
             if route.listing is None:
                 raise RouteNotFound(f"No route for {request.method.decode('latin-1')} {route.path}")
             return self.pages.listing(route.listing, query)
@@ -116,9 +119,9 @@ class App:
             self.routes.find(request.target)
         except Refusal as refusal:
             self._refuse(stock, refusal)  # nothing is counted against the client for a path that is none
-        else:
-            exchange.surface = "models"
-            self._show(stock, PROXY, page)
+            return Deferred()
+        exchange.surface = "models"
+        return self._show(stock, PROXY, page)
 
     def _forward(self, exchange: SiteExchange) -> Deferred[None]:
         """
@@ -143,29 +146,33 @@ class App:
         task.start()
         return done
 
-    def _show(self, stock: FrontRequest, kind: str, page: Callable[[Query], Page]) -> None:
-        """Answer with a page of ours."""
+    def _show(self, stock: FrontRequest, kind: str, page: Callable[[Query], Page | Deferred[Page]]) -> Deferred[None]:
+        """Answer with a page of ours, now or when it is there; fires when the response is complete."""
         exchange = _exchange(stock)
         request = exchange.request
         story = Story(request, exchange.surface)
         story.outcome = "local"
-        now = self.answers.clock()
-        try:
-            limits = self.admission.admit(request, kind, now)
-            shown = page(parse_qs_bytes(request.target)).for_request(request)
-        except Refusal as refusal:
-            story.outcome = "rejected"
-            self.answers.refuse(exchange, refusal, story)
-        except Exception:
-            self.crashed(request.id)
-            self.answers.refuse(exchange, InternalError(), story)
-        else:
-            fields = [*self.answers.common(request), *shown.fields, *limits]
-            if kind == PROXY:
-                fields += self.answers.local(request, self.answers.clock())
-            story.status, story.bytes_out = shown.status, 0 if request.method == b"HEAD" else len(shown.body)
-            self.answers.send(exchange, shown.status, fields, shown.body)
-        self.admission.tell(story.finished(self.answers.clock()))
+
+        async def show() -> None:
+            try:
+                limits = self.admission.admit(request, kind, self.answers.clock())
+                made = page(parse_qs_bytes(request.target))
+                shown = (await made if isinstance(made, Deferred) else made).for_request(request)
+            except Refusal as refusal:
+                story.outcome = "rejected"
+                self.answers.refuse(exchange, refusal, story)
+            except Exception:
+                self.crashed(request.id)
+                self.answers.refuse(exchange, InternalError(), story)
+            else:
+                fields = [*self.answers.common(request), *shown.fields, *limits]
+                if kind == PROXY:
+                    fields += self.answers.local(request, self.answers.clock())
+                story.status, story.bytes_out = shown.status, 0 if request.method == b"HEAD" else len(shown.body)
+                self.answers.send(exchange, shown.status, fields, shown.body)
+            self.admission.tell(story.finished(self.answers.clock()))
+
+        return Deferred.fromCoroutine(show())
 
     def _refuse(self, stock: FrontRequest, refusal: Refusal) -> None:
         exchange = _exchange(stock)

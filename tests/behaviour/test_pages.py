@@ -140,6 +140,38 @@ class Pages(ProxyCase):
             self.assertEqual((client.status, client.json["error"]["code"]), (501, "NOT_SUPPORTED"), path)
         self.assertEqual(backend.seen, [])
 
+    def test_allowed_management(self) -> None:
+        """Where it is allowed it goes to the one endpoint that the client names, whatever models that has (§2.4)."""
+        a, b = Backend(play=says(answer({"by": "a"}))), Backend(play=says(answer({"by": "b"})))
+        allowed = {"ollama": {"allow_management": True}}
+        self.start({"a": a, "b": b}, endpoint={"type": "ollama"}, proxy=allowed)
+        pull = "/olla/ollama/api/pull"
+        self.assertEqual(self.post(pull, {"model": "new"}, X_Olla_Target_Endpoint="b").json, {"by": "b"})
+        self.assertEqual(([seen.line for seen in b.seen], a.seen), ([b"POST /api/pull HTTP/1.1"], []))
+        for named in ({}, {"X_Olla_Target_Endpoint": "c"}):
+            client = self.post(pull, {"model": "m"}, **named)
+            self.assertEqual((client.status, client.json["error"]["code"]), (400, "INVALID_ENDPOINT"))
+        self.assertEqual(self.get("/olla/ollama/api/list").status, 501)
+
+    def test_running_models(self) -> None:
+        """What each Ollama has in memory is told as one list, with where it is; who fails is left out (§2.4, SC10)."""
+        a, b, broken, silent = (Backend() for _ in range(4))
+        self.start({"a": a, "b": b, "broken": broken, "silent": silent}, endpoint={"type": "ollama"})
+        a.page = answer({"models": [{"name": "x", "size_vram": 1}]})
+        b.page = answer({"models": [{"name": "y"}, "odd"]})
+        broken.page = answer(b"<html>")
+        silent.page = b""
+        client = self.get("/olla/ollama/api/ps")
+        self.network.wait(3.0)
+        self.assertEqual(client.status, 200)
+        expected = [{"name": "x", "size_vram": 1, "olla_endpoint": "a"}, {"name": "y", "olla_endpoint": "b"}]
+        self.assertEqual(client.json, {"models": expected})
+        hasty = self.get("/olla/ollama/api/ps")
+        hasty.transport.abortConnection()
+        self.network.wait(3.0)
+        self.assertIn(b"GET /api/ps HTTP/1.1", [seen.line for seen in a.probes])
+        self.assertIsNotNone(client.field("X-Olla-Response-Time"))
+
     def test_not_modified(self) -> None:
         """Pages with a tag are not sent twice (C81, C82)."""
         self.start({"a": self.backend})
