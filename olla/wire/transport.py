@@ -49,6 +49,10 @@ class AtOnce(_Base):
             sent = 0  # full, or broken: doWrite finds out, and reports it where nobody is in the middle of something
         if sent < len(data):
             super().write(data[sent:])
+            if self.producer is not None and not self.producerPaused:
+                # Twisted's waits until 64 KiB are held, which for 4,000 slow readers of fast streams is a gigabyte.
+                self.producerPaused = True
+                self.producer.pauseProducing()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Send all of ``iovec`` now."""
@@ -73,7 +77,9 @@ class AtOnceServer(AtOnce, tcp.Server):
 
 
 class AtOnceClient(AtOnce, tcp.Client):
-    """A connection that we make."""
+    """A connection that we make: what it reads at once is what a client that does not read makes us hold."""
+
+    bufferSize = 16384
 
 
 class AtOncePort(tcp.Port):
