@@ -32,7 +32,7 @@ from olla.domain.models import ListedModel
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
-from olla.errors import Refusal
+from olla.errors import RateLimited, Refusal
 from olla.events import HealthChanged, ModelsListed, SizeRefused
 from olla.interfaces import IExchange
 from olla.limits.address import ClientAddress
@@ -228,6 +228,15 @@ class Parts:
         task.start()
         return task
 
+    def admit_unread(self, request: Request) -> None:
+        """
+        Ask the limiters about a request whose body has yet to come; a page of ours, or a preflight, is let in.
+
+        :raise Refusal: when it may not come in; nobody needs to read the body.
+        """
+        if self.routes.is_proxied(request.method, request.target) and not self.answers.cors.is_preflight(request):
+            self.admission.admit_unread(request, self.clock())
+
     def refuse_unread(self, refusal: Refusal, request: Request) -> bytes:
         """Make the whole answer to a request that is refused before it has been read."""
         self.admission.identify(request)
@@ -237,6 +246,8 @@ class Parts:
             self.bus.tell(SizeRefused(request.client, refusal.status))
         body = error_body(refusal, request.id, story.surface)
         fields = [*error_fields(refusal), *self.answers.common(request)]
+        if isinstance(refusal, RateLimited):
+            fields += refusal.fields
         self.bus.tell(story.finished(self.clock()))
         head = Head(refusal.status, REASONS.get(refusal.status, b"Bad Request"), fields, len(body))
         return reply_head(head, bodiless=False, persistent=False) + body

@@ -88,11 +88,13 @@ class ProxyService(MultiService):
         self.parts = parts = Parts(config, reactor, outputs)
         self.resource = parts.app.resource()
         sizes = assembly.sizes(config)
-        self.site = FrontSite(self.resource, sizes, parts.clock, parts.refuse_unread, reactor)
+        self.site = FrontSite(self.resource, sizes, parts.clock, parts.admit_unread, parts.refuse_unread, reactor)
         self.fronts: list[FrontSite | ChannelFactory] = [self.site]
         if config.proxy.engine == "olla":
             takes = parts.routes.is_proxied
-            own = ChannelFactory(self.site, sizes, parts.clock, takes, parts.begin, parts.refuse_unread)
+            own = ChannelFactory(
+                self.site, sizes, parts.clock, takes, parts.begin, parts.admit_unread, parts.refuse_unread
+            )
             self.fronts.insert(0, own)
         self._sweeps = [
             self._every(SWEEP, self._sweep),

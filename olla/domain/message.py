@@ -154,6 +154,8 @@ class Request:
     :ivar id_given: whether the client chose the id.
     :ivar made: what has been made of method, target and fields alone, by whom: the same for each request with the
         same head, as most are that come on one connection.  Not more than one thing for each endpoint.
+    :ivar admitted: the limiters' header fields, when they were asked before the body came; ``None`` when they were
+        not.
     """
 
     method: bytes
@@ -168,6 +170,7 @@ class Request:
     id_given: bool = False
     made: dict[Any, Any] = Factory(dict)
     index: dict[bytes, bytes] | None = field(default=None, repr=False, eq=False)
+    admitted: Fields | None = None
     _size: int = field(init=False, default=-1, repr=False, eq=False)
 
     def commit(self) -> None:

@@ -39,6 +39,15 @@ class Admission:
         request.id, request.id_given = self.identities.identify(request.get(b"x-request-id"))
         request.client = self.address(request.peer, request)
 
+    def admit_unread(self, request: Request, now: float) -> None:
+        """
+        Let in a request for a backend before its body is read (http-api.md §1.2); :meth:`admit` asks nobody again.
+
+        :raise Refusal: as :meth:`admit`.
+        """
+        request.client = self.address(request.peer, request)
+        request.admitted = [*self.admit(request, PROXY, now)]
+
     def admit(self, request: Request, kind: str, now: float) -> Sequence[tuple[bytes, bytes]]:
         """
         Let ``request`` in.
@@ -48,6 +57,8 @@ class Admission:
         :raise RateLimited: with when to return; its fields are in :attr:`RateLimited.fields`.
         :raise Draining: when nothing new is begun any more.
         """
+        if request.admitted is not None:
+            return request.admitted
         if self.draining and kind == PROXY:
             raise Draining("The proxy is stopping")
         verdict = self.gate(request.client, kind, now)

@@ -46,6 +46,7 @@ def request_of(stock: StockRequest, now: float) -> Request:
         framed,
         unmapped(getattr(stock.client, "host", "") or ""),
         received=getattr(stock, "received", 0.0) or now,
+        admitted=getattr(stock, "admitted", None),
     )
 
 

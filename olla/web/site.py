@@ -1,8 +1,9 @@
 """
 Clients on Twisted's own HTTP server: its channel and request, with our limits.
 
-What the stock channel lacks is added where it offers a method to override: heads of our own size answered 431
-instead of 400, bodies refused before they are read, deadlines that a dripping client cannot push back.
+What the stock channel lacks is added where it offers a method to override: heads read by the same strict grammar
+as on our own channel, those of our own size answered 431 instead of 400, bodies refused before they are read,
+deadlines that a dripping client cannot push back.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, _ChunkedTransferDecoder
 from twisted.web.resource import IResource
 from twisted.web.server import Request as StockRequest
 from twisted.web.server import Site
 
-from olla.domain.message import Request
+from olla.domain.message import Fields, Request
 from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
 from olla.web.exchange import header_fields
-from olla.wire.head import is_host
+from olla.wire.gather import REQUEST_LINE
+from olla.wire.head import MAX_FIELDS, parse_request
 from olla.wire.sizes import Sizes
 
-MAX_FIELDS = 1000
 LINGER = 2.0
+LONGEST_CHUNK = 2**63 - 1
 AROUND_FIELD = 2  # a colon and a blank are in the line, and http-api.md §9.4 counts four
 
 
@@ -35,6 +37,7 @@ class FrontRequest(StockRequest):
     A request on Twisted's server that refuses what is too large before it has come.
 
     :ivar received: seconds on the reactor's clock when its head had been read.
+    :ivar admitted: what the limiters said before its body came; ``None`` when they have yet to be asked.
     """
 
     defaultContentType = None
@@ -42,6 +45,7 @@ class FrontRequest(StockRequest):
     content: Any
     site: FrontSite
     received = 0.0
+    admitted: Fields | None = None
     _read = 0
 
     def parseCookies(self) -> None:
@@ -51,15 +55,22 @@ class FrontRequest(StockRequest):
         """The head is complete; look at what the client announces."""
         channel = self.channel
         self.received = channel.head_complete()
-        hosts = self.requestHeaders.getRawHeaders(b"Host", [])
-        if len(hosts) > 1 or not all(map(is_host, hosts)) or (not hosts and channel.needs_host):
-            channel.refuse(BadRequest("Malformed request"), self)
-            return
-        limit = channel.site.sizes.body
+        try:
+            if length != 0:
+                self._admit(length)
+        except Refusal as refusal:
+            channel.refuse(refusal, self)
+        else:
+            super().gotLength(length)
+
+    def _admit(self, length: int | None) -> None:
+        """Ask whether a request with a body may send it (http-api.md §1.2)."""
+        site, asked = self.channel.site, self.channel.asked(self)
+        site.admit(asked)
+        self.admitted = asked.admitted
+        limit = site.sizes.body
         if limit and length is not None and length > limit:
-            channel.refuse(RequestTooLarge(), self)
-            return
-        super().gotLength(length)
+            raise RequestTooLarge()
 
     def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body has come; a chunked one may outgrow the limit only now."""
@@ -72,6 +83,14 @@ class FrontRequest(StockRequest):
             channel.refuse(RequestTooLarge(), self)
             return
         super().handleContentChunk(data)
+
+    def chunk_announced(self, left: int) -> None:
+        """A chunk has begun, of which ``left`` bytes have not come: too large is too large already."""
+        limit = self.channel.site.sizes.body
+        if left > LONGEST_CHUNK:
+            self.channel.refuse(BadRequest("Malformed request"), self)
+        elif limit and self._read + left > limit:
+            self.channel.refuse(RequestTooLarge(), self)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The request is whole; one that was refused meanwhile has its answer."""
@@ -98,7 +117,9 @@ class FrontChannel(HTTPChannel):
     site: FrontSite
     refused = False
     _line = b""
-    _started = False
+    _lines: list[bytes]
+    _head_size = 0
+    _asks_to_close = False
     _deadline = 0.0
     _phase = "head"
     _drained = False
@@ -106,6 +127,7 @@ class FrontChannel(HTTPChannel):
     def connectionMade(self) -> None:
         """A client has connected."""
         sizes = self.site.sizes
+        self._lines = []
         self.totalHeadersSize = sizes.head + 4096
         self.MAX_LENGTH = sizes.head + 4096
         super().connectionMade()
@@ -127,18 +149,59 @@ class FrontChannel(HTTPChannel):
         super().dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:
-        """A line of a head has come."""
-        if self.refused:
+        """
+        A line of a head has come.
+
+        The stock channel gets none before all have been found good: it would join folded lines, pass on control
+        characters, think nothing of the coding ``identity``, and stumble over a length of thousands of digits.
+        """
+        try:
+            whole = not self.refused and self._collect(line)
+        except Refusal as refusal:
+            self.refuse(refusal, None)
             return
-        if not self._line:
-            self._line = line
-            self._head_size = len(line)
-        elif line:
+        if whole:
+            lines, self._lines = self._lines, []
+            for one in lines:
+                super().lineReceived(one)
+
+    def _collect(self, line: bytes) -> bool:
+        """
+        Keep a line of a head.
+
+        :return: whether the head is whole, and good.
+        :raise Refusal: when it is neither and never will be.
+        """
+        if not self._lines:
+            if not line:
+                return False  # before a request they are to be ignored (RFC 9112 §2.2)
+            if REQUEST_LINE.fullmatch(line) is None:
+                raise BadRequest("Malformed request")
+            self._line, self._head_size = line, -AROUND_FIELD
+        self._lines.append(line)
+        if line:
             self._head_size += len(line) + AROUND_FIELD
-        if self._head_size > self.site.sizes.head:
-            self.refuse(HeadersTooLarge(), None)
-            return
-        super().lineReceived(line)
+            if self._head_size > self.site.sizes.head:
+                raise HeadersTooLarge()
+            return False
+        self._asks_to_close = not parse_request(b"\r\n".join(self._lines) + b"\r\n").persistent
+        return True
+
+    def checkPersistence(self, request: StockRequest, version: bytes) -> bool:
+        """Say whether another request may follow; the stock channel finds ``close`` only where it stands alone."""
+        return super().checkPersistence(request, version) and not self._asks_to_close
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Bytes of a body have come."""
+        super().rawDataReceived(data)
+        decoder = self._transferDecoder  # private, and the one place that knows how much a chunk will be
+        if isinstance(decoder, _ChunkedTransferDecoder) and decoder.state == "BODY" and not self.refused:
+            self.requests[-1].chunk_announced(decoder.length)
+
+    def _send100Continue(self) -> None:
+        # Private, and called even when the answer has been given.
+        if not self.refused:
+            super()._send100Continue()
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A line is longer than a whole head may be."""
@@ -157,19 +220,25 @@ class FrontChannel(HTTPChannel):
         closed with bytes unread resets the connection, and the answer would be lost with it.
         """
         self.refused = True
-        method, _, rest = self._line.partition(b" ")
-        target = rest.rpartition(b" ")[0]
-        asked = Request(method, target, [], peer=unmapped(getattr(self.getPeer(), "host", "") or ""))
-        if request is not None:
-            asked.fields = header_fields(request)
-        asked.received = self.site.clock()
-        self.transport.write(self.site.refusal(refusal, asked))
+        self._lines = []
+        self.transport.write(self.site.refusal(refusal, self.asked(request)))
         self._networkProducer.resumeProducing()
         if ITCPTransport.providedBy(self.transport):
             self.transport.loseWriteConnection()
             self._set_deadline("linger", LINGER)
         else:
             self.transport.loseConnection()
+
+    def asked(self, request: FrontRequest | None) -> Request:
+        """
+        Give what is known of the request that is being read.
+
+        :param request: it, when its head is whole.
+        """
+        method, _, rest = self._line.partition(b" ")
+        fields = [] if request is None else header_fields(request)
+        peer = unmapped(getattr(self.getPeer(), "host", "") or "")
+        return Request(method, rest.rpartition(b" ")[0], fields, peer=peer, received=self.site.clock())
 
     def head_complete(self) -> float:
         """The head is whole; give the time."""
@@ -201,11 +270,6 @@ class FrontChannel(HTTPChannel):
                 self.transport.abortConnection()
 
     @property
-    def needs_host(self) -> bool:
-        """Whether the request that is being read must name a host: HTTP/1.0 did not know of it (RFC 9112 §3.2)."""
-        return self._line.endswith(b"HTTP/1.1")
-
-    @property
     def busy(self) -> bool:
         """Whether a request is being read or answered."""
         return self._phase in ("body", "answer")
@@ -221,6 +285,8 @@ class FrontSite(Site):
 
     :ivar sizes: limits of size and time.
     :ivar clock: seconds, never going back.
+    :ivar admit: lets in a request whose body has yet to come, which keeps what the limiters say; may raise a
+        :class:`~olla.errors.Refusal`.
     :ivar refusal: makes the whole response, head and body, to a request that is refused before it was read.
     :ivar draining: whether connections are closed after the answer that runs.
     """
@@ -233,6 +299,7 @@ class FrontSite(Site):
         resource: IResource,
         sizes: Sizes,
         clock: Callable[[], float],
+        admit: Callable[[Request], object],
         refusal: Callable[[Refusal, Request], bytes],
         reactor: Any,
     ) -> None:
@@ -246,6 +313,7 @@ class FrontSite(Site):
         )
         self.sizes = sizes
         self.clock = clock
+        self.admit = admit
         self.refusal = refusal
         self.draining = False
         self._channels: set[FrontChannel] = set()

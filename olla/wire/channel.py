@@ -243,13 +243,18 @@ class Channel(Protocol):
             self._begin(request)
             return rest
         sizes = factory.sizes
-        if sizes.body and length > sizes.body:
-            self._refuse(RequestTooLarge(), request)
-            return b""
-        if length <= len(rest):
+        too_large = sizes.body and length > sizes.body
+        if length <= len(rest) and not too_large:
             request.body = Body.of(rest[:length])
             self._begin(request)
             return rest[length:]
+        try:
+            factory.admit(request)
+            if too_large:
+                raise RequestTooLarge()
+        except Refusal as refusal:
+            self._refuse(refusal, request)
+            return b""
         self._request = request
         self._intake = Intake(length)
         self._expires = request.received + sizes.body_seconds if sizes.body_seconds else NEVER
@@ -340,6 +345,8 @@ class ChannelFactory(Factory):
     :ivar clock: seconds, never going back.
     :ivar takes: says of method and target whether a plain request for it is ours.
     :ivar begin: starts to answer a whole request.
+    :ivar admit: lets in a request whose body has yet to come, which keeps what the limiters say; may raise a
+        :class:`~olla.errors.Refusal`.
     :ivar refuse: makes the whole response, head and body, to a request that is refused before it was read.
     :ivar channels: those that are open.
     :ivar recent: the heads of plain requests of late.
@@ -355,6 +362,7 @@ class ChannelFactory(Factory):
         clock: Callable[[], float],
         takes: Callable[[bytes, bytes], bool],
         begin: Callable[[IExchange], Task],
+        admit: Callable[[Request], object],
         refuse: Callable[[Refusal, Request], bytes],
     ) -> None:
         """Get collaborators; see the class."""
@@ -363,6 +371,7 @@ class ChannelFactory(Factory):
         self.clock = clock
         self.takes = takes
         self.begin = begin
+        self.admit = admit
         self.refuse = refuse
         self.channels: set[Channel] = set()
         self.recent: Recent[RequestHead] = Recent(clock)

@@ -101,14 +101,37 @@ class Rates(ProxyCase):
 
     def test_no_body_is_waited_for(self) -> None:
         """A refused client hears of it before it has sent its body (http-api.md §1.2)."""
-        self.begin(burst_size=1)
+        self.begin(burst_size=1, per_ip_requests_per_minute=1)
         self.post()
         client = self.send(b"POST /olla/openai/v1/x HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n")
         self.network.pump(0.5)
         self.assertTrue(client.got.startswith(b"HTTP/1.1 429 "))
         self.assertEqual(client.field("Connection"), "close")
+        self.assertEqual((client.field("X-RateLimit-Remaining"), client.field("Retry-After")), ("0", "60"))
 
-    test_no_body_is_waited_for.todo = "the limiters are asked when the body is there"  # type: ignore[attr-defined]
+    def test_no_body_is_asked_for(self) -> None:
+        """Nor is a refused client told to go on, in chunks and however much it announces (http-api.md §1.2, R15)."""
+        self.begin(burst_size=1, per_ip_requests_per_minute=1)
+        self.post()
+        for framing in (b"Transfer-Encoding: chunked", b"Content-Length: 5", b"Content-Length: 1000000000000"):
+            for expect in (b"", b"Expect: 100-continue\r\n"):
+                head = b"POST /olla/openai/v1/x HTTP/1.1\r\nHost: h\r\n" + expect + framing + b"\r\n\r\n"
+                client = self.send(head)
+                self.network.pump(0.5)
+                self.assertEqual((client.status, client.got.count(b"HTTP/1.1 ")), (429, 1), head)
+                self.assertIsNotNone(client.lost)
+        self.assertEqual(self.status()["security"]["violations"]["rate_limits"], 6)
+
+    def test_asked_once(self) -> None:
+        """Whoever is let in before its body has come is not asked again when it has (http-api.md §1.2, R54)."""
+        self.begin(burst_size=2, per_ip_requests_per_minute=1)
+        for status, left in ((200, "1"), (200, "0"), (429, "0")):
+            raw = request("POST", "/olla/openai/v1/x", b'{"model": "m"}', self.detour)
+            client = self.send(raw[:-12])
+            client.transport.write(raw[-12:])
+            self.network.pump(0.5)
+            self.assertEqual((client.status, client.field("X-RateLimit-Remaining")), (status, left))
+        self.assertEqual(len(self.backend.seen), 2)
 
 
 @on_each_engine

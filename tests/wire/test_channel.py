@@ -73,6 +73,7 @@ class ChannelTests(SynchronousTestCase):
         self.others: list[Other] = []
         self.exchanges: list[Any] = []
         self.refused: list[tuple[Refusal, Request]] = []
+        self.admitted: list[Request] = []
         self.cancelled = 0
         self.answer_at_once = False
         self.factory = self.make(Sizes(head=4096, body=100_000))
@@ -88,6 +89,7 @@ class ChannelTests(SynchronousTestCase):
             self.clock.seconds,
             lambda method, target: target.startswith((b"/olla/", b"/?")),
             self.begin,
+            self.admitted.append,
             self.refuse,
         )
 
