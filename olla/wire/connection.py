@@ -81,8 +81,9 @@ class Upload:
             self._connection.transport.unregisterProducer()
 
     def stopProducing(self) -> None:
-        """The connection is gone."""
+        """The connection is gone: let go of the body, or its file would stay open until the collector comes."""
         self.running = False
+        self._pieces = iter(())
 
 
 class BackendConnection(Protocol):
