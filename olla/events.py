@@ -124,6 +124,20 @@ class HealthChanged(Event, frozen=True):
     next_check: float = 0.0
 
 
+class StillUnwell(Event, frozen=True):
+    """
+    A check found an endpoint in the bad state in which it was before.
+
+    :ivar status: state name of behaviour.md §3.
+    :ivar failures: bad checks in a row, this one included.
+    """
+
+    endpoint: Endpoint
+    status: str
+    error: str
+    failures: int
+
+
 class ModelsListed(Event, frozen=True):
     """An endpoint's listing was read."""
 

@@ -138,6 +138,7 @@ class Parts:
             Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
             config.proxy.stream_error_events,
             self._crashed,
+            time.time,
         )
         self.app = App(
             self.admission, self.answers, self.routes, self.forwarder, make_pages(self, reactor), self._crashed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import Factory, define, field
 
+TOGETHER = 1.0
+
 
 @define(eq=False)
 class Breaker:
@@ -29,6 +31,7 @@ class Breaker:
     closed: bool = field(init=False, default=True)
     failures: int = field(init=False, default=0)
     _until: float = field(init=False, default=0.0)
+    _cut_at: float = field(init=False, default=-TOGETHER)
     _running: dict[int, float] = field(init=False, default=Factory(dict))
     _last: int = field(init=False, default=0)
 
@@ -81,6 +84,22 @@ class Breaker:
             self.failures += 1
             if self.threshold and self.failures >= self.threshold:
                 self._open(now)
+
+    def cut(self, token: int, now: float) -> None:
+        """
+        Take note of an answer that broke off: those within one second are one failure.
+
+        A server that dies under many streams has failed once, and may be well before the last of them is known.
+        """
+        if self.closed and token == 0:
+            if now - self._cut_at < TOGETHER:
+                return
+            self._cut_at = now
+        self.failed(token, now)
+
+    def try_again(self, now: float) -> None:
+        """Let the next caller through, for a check has found that an outage is over."""
+        self._until = min(self._until, now)
 
     def forget(self, token: int) -> None:
         """Take back a token without a result: another caller may have the trial."""

@@ -16,7 +16,7 @@ from olla.balance.rules import Rules
 from olla.balance.status import CheckOutcome, Status
 from olla.domain.endpoint import Endpoint
 from olla.domain.requirements import Requirements
-from olla.errors import CircuitOpen, ClosedEarly, ConnectFailed, UpstreamFailure
+from olla.errors import BrokenBody, CircuitOpen, ClosedEarly, ConnectFailed, UpstreamFailure
 from olla.events import Event
 from olla.interfaces import ISelector
 from olla.pending import Pending
@@ -223,7 +223,7 @@ class Fleet:
             rest = retry_after if retry_after and retry_after > 0.0 else UNTOLD_REST
             member.cool_until = max(member.cool_until, now + min(rest, LONGEST_REST))
         if status in COUNTED:
-            self._count(lease)
+            self._count(lease, lease.member.breaker.failed)
         else:
             self._forget(lease)
         member.settle()
@@ -244,7 +244,8 @@ class Fleet:
         if isinstance(failure, ClosedEarly) and failure.reused and not failure.answered:
             self._forget(lease)  # the backend had given up an idle connection: a sign of nothing
             return
-        self._count(lease)
+        breaker = lease.member.breaker
+        self._count(lease, breaker.cut if isinstance(failure, BrokenBody) else breaker.failed)
         if isinstance(failure, (ConnectFailed, ClosedEarly)):
             self._health.lost(lease.member, failure.detail, now)
 
@@ -255,10 +256,10 @@ class Fleet:
         else:
             self._forget(lease)
 
-    def _count(self, lease: Lease) -> None:
+    def _count(self, lease: Lease, count: Callable[[int, float], None]) -> None:
         if not lease.judged:
             lease.judged = True
-            lease.member.breaker.failed(lease.token, self._now)
+            count(lease.token, self._now)
             lease.member.settle()
 
     def _forget(self, lease: Lease) -> None:
@@ -272,12 +273,16 @@ class Fleet:
         """
         Take note of a check and set when the member's next one is due.
 
+        One that ends an outage lets the next request try the member, however long its breaker would refuse.
+
         :return: what changed; ``None`` when the status stays, or the member is of the fleet no more.
         """
         self._now = now
         if member not in self.members:
             return None
         change = self._health.checked(member, outcome, now)
+        if change is not None and change.recovered:
+            member.breaker.try_again(now)
         if change is not None and self._queue:
             self._queue.serve()
         return change

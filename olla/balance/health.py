@@ -10,7 +10,7 @@ from olla.balance.member import Member
 from olla.balance.rules import Rules
 from olla.balance.schedule import jittered, raised, suppression, wait_after_failure
 from olla.balance.status import CheckOutcome, Status, classify
-from olla.events import Event, HealthChanged
+from olla.events import Event, HealthChanged, StillUnwell
 
 
 @frozen
@@ -61,6 +61,8 @@ class Health:
             wait = max(wait, suppression(outcome.retry_after))
         member.last_check, member.next_check = now, now + wait
         member.latency, member.last_error = outcome.latency, outcome.trouble
+        if status is member.status and not status.routable:
+            self.tell(StillUnwell(member.endpoint, status.value, member.last_error, member.failures))
         return self._move(member, status, now)
 
     def lost(self, member: Member, error: str, now: float) -> None:

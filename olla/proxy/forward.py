@@ -16,6 +16,7 @@ from olla.balance.eligible import Plan
 from olla.balance.fleet import Fleet, Lease, Member
 from olla.dialect.envelope import abort_event
 from olla.dialect.inspect import requirements
+from olla.dialect.retry_after import retry_after
 from olla.dialect.usage import tap_for
 from olla.domain.endpoint import Endpoint
 from olla.domain.message import Fields, Head, Request
@@ -106,6 +107,7 @@ class Forwarder:
     :ivar sessions: keeps conversations where they are; ``None`` when that is switched off.
     :ivar error_events: whether a broken stream says so in its own dialect before it is cut.
     :ivar crashed: told of a fault of ours, with the request's id.
+    :ivar wall: seconds since 1970, to understand dates of backends.
     """
 
     admission: Admission
@@ -121,6 +123,7 @@ class Forwarder:
     sessions: Sessions | None
     error_events: bool
     crashed: Callable[[str], None]
+    wall: Callable[[], float]
 
     async def forward(self, exchange: IExchange) -> None:
         """Take one request from its arrival to its end, whatever happens on the way."""
@@ -222,7 +225,9 @@ class Forwarder:
                 lease.release()
                 raise
             status = reply.head.status
-            again = retry_after_of(reply.head.fields) if status in self.retry.on_status else None
+            again = None
+            if status in self.retry.on_status:
+                again = retry_after(_first(reply.head.fields, b"retry-after") or b"", self.wall)
             self.fleet.answered(lease, status, again, self.clock())
             if status in self.retry.on_status and self.retry.enabled and self._has_next(left, story.attempts):
                 reply.abort()
@@ -323,12 +328,6 @@ def _described(head: Head) -> tuple[bytes | None, bytes | None]:
 
 def _first(fields: Fields, name: bytes) -> bytes | None:
     return next((value for key, value in fields if key.lower() == name), None)
-
-
-def retry_after_of(fields: Fields) -> float | None:
-    """Give the seconds for which a backend asks to be left alone; a date is taken for no answer."""
-    told = (_first(fields, b"retry-after") or b"").strip()
-    return float(told) if told.isdigit() and len(told) < 9 else None
 
 
 def reason_of(failure: UpstreamFailure) -> str:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from attrs import define, field
 from twisted.logger import Logger
 
-from olla.events import AttemptFailed, HealthChanged, Limited, ListingFailed, ModelsListed
+from olla.events import AttemptFailed, HealthChanged, Limited, ListingFailed, ModelsListed, StillUnwell
 
 ROUTABLE = frozenset({"healthy", "busy", "warming"})
 REMIND_FROM, REMIND_EVERY = 6, 5
@@ -26,15 +26,12 @@ class Journal:
     _log: ClassVar[Logger] = Logger()
 
     def health_changed(self, event: HealthChanged) -> None:
-        """Tell of an endpoint's new state; of a bad one that lasts, from time to time."""
+        """Tell of an endpoint's new state."""
         endpoint, before, after = event.endpoint, event.before, event.after
         facts = {"endpoint": endpoint.name, "url": endpoint.url, "status": after}
         if event.error:
             facts["error"] = event.error
-        if before == after:
-            if event.failures >= REMIND_FROM and (event.failures - REMIND_FROM) % REMIND_EVERY == 0:
-                self._log.warn("Endpoint still having issues:", consecutive_failures=event.failures, **facts)
-        elif before == "unknown":
+        if before == "unknown":
             if after == "healthy":
                 self._log.info("Endpoint initial status:", **facts)
             elif after == "offline":
@@ -52,6 +49,18 @@ class Journal:
                 consecutive_failures=event.failures,
                 next_check_s=event.next_check,
                 **facts,
+            )
+
+    def still_unwell(self, event: StillUnwell) -> None:
+        """Remind of a bad state that lasts: at the sixth failure, and at every fifth after it."""
+        if event.failures >= REMIND_FROM and (event.failures - REMIND_FROM) % REMIND_EVERY == 0:
+            self._log.warn(
+                "Endpoint still having issues:",
+                endpoint=event.endpoint.name,
+                url=event.endpoint.url,
+                status=event.status,
+                error=event.error,
+                consecutive_failures=event.failures,
             )
 
     def models_listed(self, event: ModelsListed) -> None:

@@ -13,7 +13,16 @@ from typing import Any
 from attrs import define, field
 from twisted.application.service import Service
 
-from olla.events import AttemptFailed, Finished, HealthChanged, Limited, ListingFailed, ModelsListed, SizeRefused
+from olla.events import (
+    AttemptFailed,
+    Finished,
+    HealthChanged,
+    Limited,
+    ListingFailed,
+    ModelsListed,
+    SizeRefused,
+    StillUnwell,
+)
 from olla.telemetry.access import AccessLog, CompletionLog, RequestLog
 from olla.telemetry.bus import Bus
 from olla.telemetry.journal import Journal
@@ -98,6 +107,7 @@ class Telemetry:
         listen(Limited, journal.limited)
         listen(SizeRefused, self.violations.size_refused)
         listen(HealthChanged, journal.health_changed)
+        listen(StillUnwell, journal.still_unwell)
         listen(ModelsListed, journal.models_listed)
         listen(ListingFailed, journal.listing_failed)
 

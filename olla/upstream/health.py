@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from attrs import define, field
@@ -16,7 +15,8 @@ from twisted.python.failure import Failure
 
 from olla.balance.fleet import Member
 from olla.balance.status import CheckOutcome
-from olla.upstream.ask import Answer, Asker, Unanswered
+from olla.dialect.retry_after import retry_after
+from olla.upstream.ask import Asker, Unanswered
 
 PURPOSE = "HealthChecker"
 BODY_LIMIT = 65536
@@ -104,20 +104,11 @@ class HealthChecker(Service):
                 await self._wait(pause)
                 pause *= 2
             else:
-                return CheckOutcome(answer.status, self._clock.seconds() - asked, retry_after=self._retry_after(answer))
+                spent = self._clock.seconds() - asked
+                return CheckOutcome(answer.status, spent, retry_after=retry_after(answer.retry_after, self.wall))
         raise AssertionError("the last attempt returns")
 
     def _wait(self, seconds: float) -> Deferred[None]:
         waiting: Deferred[None] = Deferred(lambda _: call.cancel())
         call = self._clock.callLater(seconds, waiting.callback, None)
         return waiting
-
-    def _retry_after(self, answer: Answer) -> float | None:
-        """Read ``Retry-After``: seconds, or a date in any of HTTP's forms."""
-        text = answer.retry_after.strip()
-        if text.isascii() and text.isdigit():
-            return float(text)
-        try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - self.wall())
-        except (TypeError, ValueError, OverflowError):
-            return None

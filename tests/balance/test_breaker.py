@@ -118,6 +118,44 @@ class BreakerTests(SynchronousTestCase):
         self.assertFalse(breaker.closed)
         self.assertTrue(breaker.allows(30.0))
 
+    def test_cuts_together(self) -> None:
+        """Answers cut within one second are one failure; later ones are further failures (R44)."""
+        breaker = Breaker(3)
+        for now in (5.0, 5.0, 5.4, 5.9):
+            breaker.cut(0, now)
+        self.assertEqual(breaker.failures, 1)
+        for now in (6.0, 6.5, 6.9):
+            breaker.cut(0, now)
+        self.assertEqual((breaker.failures, breaker.closed), (2, True))
+        breaker.cut(0, 7.0)
+        self.assertFalse(breaker.closed)
+
+    def test_cut_trial(self) -> None:
+        """A trial that is cut opens for another full time, whatever was cut at that moment (B26)."""
+        breaker = Breaker(1, 30.0)
+        breaker.cut(0, 0.0)
+        breaker.cut(breaker.acquire(30.0) or 0, 30.1)
+        self.assertEqual(breaker.wait(30.1), 30.0)
+
+    def test_try_again(self) -> None:
+        """When an outage is over the next caller is the trial, and only it (R44)."""
+        breaker = opened()
+        breaker.try_again(3.0)
+        self.assertEqual(breaker.state(3.0), "half-open")
+        token = breaker.acquire(3.0) or 0
+        self.assertTrue(token)
+        self.assertIsNone(breaker.acquire(3.0))
+        breaker.failed(token, 4.0)
+        self.assertFalse(breaker.allows(33.9))
+
+    def test_try_again_while_closed(self) -> None:
+        """Where nothing is refused, that changes nothing."""
+        breaker = Breaker(2)
+        breaker.failed(0, 1.0)
+        breaker.try_again(2.0)
+        breaker.failed(0, 3.0)
+        self.assertEqual(breaker.wait(3.0), 30.0)
+
     def test_wait(self) -> None:
         """The wait is the rest of the open time (http-api.md §8.3)."""
         breaker = opened(100.0)

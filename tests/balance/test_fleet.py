@@ -256,6 +256,33 @@ class TrafficTests(SynchronousTestCase):
         self.assertEqual((self.a.failures, self.a.multiplier), (1, 2))
         self.assertEqual((len(self.scene.told), self.scene.lost), (1, [self.a]))
 
+    def test_one_death(self) -> None:
+        """Twenty streams that break off when their server dies leave its breaker closed (R44)."""
+        leases = [self.scene.lease((self.a,)) for _ in range(20)]
+        for lease in leases:
+            self.scene.fleet.failed(lease, BrokenBody("cut"), 1.0)
+            lease.release()
+        self.assertEqual((self.a.breaker.failures, self.a.breaker.closed), (1, True))
+
+    def test_back_after_an_outage(self) -> None:
+        """The check that ends an outage lets one request try, and its success lets everybody (R44)."""
+        leases = [self.scene.lease((self.a,)) for _ in range(9)]
+        for lease in leases:
+            self.scene.fleet.failed(lease, ConnectFailed("refused"), 1.0)
+            lease.release()
+        self.assertFalse(self.a.breaker.allows(6.0))
+        self.scene.fleet.checked(self.a, GOOD, 6.0)
+        trial = self.scene.lease((self.a,), 6.0)
+        self.assertRaises(CircuitOpen, self.scene.lease, (self.a,), 6.0)
+        self.scene.fleet.succeeded(trial, 7.0)
+        self.assertTrue(self.a.breaker.closed)
+
+    def test_check_without_an_outage(self) -> None:
+        """As long as checks find it well, failing requests keep it closed off for its time (B25)."""
+        self.answer(503, 5)
+        self.scene.fleet.checked(self.a, GOOD, 6.0)
+        self.assertFalse(self.a.breaker.allows(30.9))
+
     def test_survivor(self) -> None:
         """When one of two dies under a hundred requests the other gets each of them once (R43)."""
         leases = [self.scene.lease(self.all) for _ in range(100)]

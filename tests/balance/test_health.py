@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from olla.balance.fleet import CheckOutcome, Rules, Status
 from olla.balance.member import until_check
 from olla.errors import ConnectFailed
-from olla.events import HealthChanged
+from olla.events import HealthChanged, StillUnwell
 from tests.balance.support import DOWN, GOOD, Scene, endpoint
 
 
@@ -97,11 +97,18 @@ class HealthTests(SynchronousTestCase):
         """A change is told when it happens, and no more than once."""
         self.check(GOOD, 3)
         self.check(CheckOutcome(500, 0.1), 3)
-        first, second = self.scene.told
-        assert isinstance(first, HealthChanged) and isinstance(second, HealthChanged)
+        first, second = (event for event in self.scene.told if isinstance(event, HealthChanged))
         self.assertEqual((first.before, first.after, first.error), ("unknown", "healthy", ""))
         self.assertEqual((second.before, second.after, second.error), ("healthy", "unhealthy", "HTTP 500"))
         self.assertEqual((second.failures, second.next_check), (1, 5.0))
+
+    def test_told_while_it_lasts(self) -> None:
+        """Each further bad check is told as one of a row; one that finds another fault is a change (§4)."""
+        self.check(GOOD, 2)
+        self.check(DOWN, 3)
+        self.check(CheckOutcome(500, 0.1))
+        told = [(event.status, event.failures) for event in self.scene.told if isinstance(event, StillUnwell)]
+        self.assertEqual(told, [("offline", 2), ("offline", 3)])
 
     def test_recovery(self) -> None:
         """A recovery is seen by the check that notices it, and by no other (B20)."""

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
+from email.utils import formatdate
 from typing import Any
 
-from tests.support import Backend, BackendConnection, ProxyCase, Seen, answer, on_each_engine, resets, says
+from twisted.logger import globalLogPublisher
+
+from tests.support import (
+    SSE,
+    Backend,
+    BackendConnection,
+    ProxyCase,
+    Seen,
+    answer,
+    chunk,
+    on_each_engine,
+    resets,
+    says,
+    says_and_closes,
+)
 
 IN_ORDER = {"load_balancer": "priority"}
 
@@ -145,6 +161,29 @@ class Failover(InOrder):
         self.post()
         self.assertEqual(len(first.seen), 2)
 
+    def test_cooling_down_until_a_date(self) -> None:
+        """Retry-After may be a date as well (http-api.md §6.3, RFC 9110 §10.2.3)."""
+        until = formatdate(time.time() + 20.0, usegmt=True)
+        first = Backend(play=says(answer(b"busy", 503, Retry_After=until)))
+        self.begin(first)
+        self.post()
+        first.play = says(answer({"from": "a"}))
+        self.network.wait(15.0, 0.5)
+        self.assertEqual(self.post().json, {"from": "good"})
+        self.network.wait(6.0, 0.5)
+        self.assertEqual(self.post().json, {"from": "a"})
+
+    def test_outage_is_remembered(self) -> None:
+        """Of an outage that lasts the log reminds at the sixth bad check, and not before (behaviour.md §4)."""
+        said: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        self.begin(Backend(healthy=500))
+        for seconds, reminders in ((100.0, 0), (80.0, 1)):
+            self.network.wait(seconds, 1.0)
+            told = [one for one in said if one["log_format"] == "Endpoint still having issues:"]
+            self.assertEqual([(one["endpoint"], one["consecutive_failures"]) for one in told], [("a", 6)] * reminders)
+
     def test_blackholed_for_ever(self) -> None:
         """A single endpoint that never takes connections is 502 after ``connection_timeout`` (B77, R41)."""
         self.start({"a": Backend()}, proxy={"connection_timeout": "2s"})
@@ -275,6 +314,62 @@ class Breaker(InOrder):
         self.fail_often(8)
         self.assertEqual((len(first.seen), self.circuits()["a"]), (6, "open"))
         self.assertEqual(len(good.seen), 5 + 20 + 8)
+
+    def test_one_death_of_many_streams(self) -> None:
+        """A server that dies under ten streams and is restarted takes part again as soon as it is healthy (R44)."""
+        first = Backend(play=says(SSE + chunk(b"data: 1\n\n")))
+        self.begin(first)
+        streams = [self.post() for _ in range(10)]
+        self.refuse(0)
+        for connection in first.connections:
+            connection.transport.abortConnection()
+        self.network.pump(0.1)
+        self.assertEqual([stream.lost is None for stream in streams], [False] * 10)
+        self.assertEqual([self.post().json for _ in range(10)], [{"from": "good"}] * 10)
+        first.play = says(answer({"from": "a"}))
+        self.network.listeners[9000] = first
+        self.network.wait(20.0)
+        self.assertEqual(self.post().json, {"from": "a"})
+        self.assertEqual(self.circuits(), {"a": "closed", "b": "closed"})
+
+    def test_one_death_of_the_only_one(self) -> None:
+        """Where nobody else is left it is back within two checks (R44)."""
+        only = Backend(play=says(SSE + chunk(b"data: 1\n\n")))
+        self.start({"a": only})
+        for _ in range(10):
+            self.post()
+        self.refuse(0)
+        for connection in only.connections:
+            connection.transport.abortConnection()
+        self.network.pump(0.1)
+        self.assertEqual([self.post().status for _ in range(10)], [502] + [503] * 9)
+        only.play = says(answer({"from": "a"}))
+        self.network.listeners[9000] = only
+        self.network.wait(10.0)
+        self.assertEqual(self.post().json, {"from": "a"})
+
+    def test_cut_again_and_again(self) -> None:
+        """One that breaks off one stream after the other, with time between them, is closed off (behaviour.md §12)."""
+        first = Backend(play=says_and_closes(SSE + chunk(b"data: 1\n\n")))
+        self.begin(first)
+        for number in range(5):
+            self.assertEqual(self.circuits()["a"], "closed", number)
+            self.post()
+            self.network.wait(1.5)
+        self.assertEqual(self.circuits()["a"], "open")
+
+    def test_open_until_an_outage_is_over(self) -> None:
+        """What is closed off and then down is tried as soon as a check finds it well (R44)."""
+        first = Backend(play=says(self.failing))
+        self.begin(first)
+        self.fail_often(5)
+        first.healthy = 500
+        self.network.wait(6.0)
+        first.healthy, first.play = 200, says(answer({"from": "a"}))
+        self.network.wait(18.0)
+        self.assertEqual(self.circuits()["a"], "half-open")
+        self.assertEqual(self.post().json, {"from": "a"})
+        self.assertEqual(self.circuits()["a"], "closed")
 
     def test_success_resets_the_count(self) -> None:
         """An answer in between starts the count anew, and 400 is an answer (B24, B30)."""

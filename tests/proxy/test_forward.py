@@ -15,7 +15,7 @@ from olla.errors import (
     TLSFailed,
     UpstreamFailure,
 )
-from olla.proxy.forward import RetryRules, reason_of, retry_after_of
+from olla.proxy.forward import RetryRules, reason_of
 
 CHAT = "/v1/chat/completions"
 POST = Request(b"POST", b"/", [])
@@ -53,13 +53,7 @@ class RetryRulesTests(SynchronousTestCase):
 
 
 class HelperTests(SynchronousTestCase):
-    """Reading answers and naming failures."""
-
-    def test_retry_after(self) -> None:
-        """Seconds are understood, anything else is as good as nothing (http-api.md §6.3)."""
-        for value, seconds in ((b"7", 7.0), (b" 0 ", 0.0), (b"soon", None), (b"-1", None), (b"9" * 9, None)):
-            self.assertEqual(retry_after_of([(b"RETRY-AFTER", value)]), seconds)
-        self.assertIsNone(retry_after_of([]))
+    """Naming failures."""
 
     def test_reason(self) -> None:
         """Each failure is counted in one class."""

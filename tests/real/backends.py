@@ -176,11 +176,7 @@ class World:
             endpoints = [server.endpoint() for server in self.servers]
             program = Program(
                 config={
-                    "proxy": {
-                        "engine": engine,
-                        # Many streams cut at once open it, and a restarted server would wait for its time to pass.
-                        "circuit_breaker": {"open_duration": "1s"},
-                    },
+                    "proxy": {"engine": engine},
                     "discovery": {"static": {"endpoints": endpoints}},
                     "logging": {"level": "error"},
                 }

@@ -9,7 +9,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.domain.models import ListedModel
-from olla.events import AttemptFailed, HealthChanged, Limited, ListingFailed, ModelsListed
+from olla.events import AttemptFailed, HealthChanged, Limited, ListingFailed, ModelsListed, StillUnwell
 from olla.telemetry.journal import Journal
 from tests.telemetry.support import ENDPOINT
 
@@ -51,8 +51,12 @@ class JournalTests(SynchronousTestCase):
 
     def test_reminders(self) -> None:
         """Of an outage that lasts only the 6th, 11th, 16th … failure is told (behaviour.md §4)."""
-        told = [n for n in range(1, 20) if self.health("offline", "offline", failures=n)]
-        self.assertEqual(told, [6, 11, 16])
+        told = []
+        for failures in range(1, 20):
+            self.journal.still_unwell(StillUnwell(ENDPOINT, "offline", "refused", failures))
+            told += [(failures, *line) for line in self.heard()]
+        line = ("warn", "Endpoint still having issues:")
+        self.assertEqual(told, [(6, *line), (11, *line), (16, *line)])
 
     def test_models(self) -> None:
         """A listing is told with its number of models, and again only at debug while it stays the same."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from email.utils import formatdate
 from itertools import pairwise
-from types import SimpleNamespace
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
-from twisted.internet.task import Clock
 
 from olla.balance.fleet import CheckOutcome, Member
 from olla.upstream.health import HealthChecker
@@ -193,23 +190,6 @@ class ScheduleTests(HealthCase):
         self.assertEqual([len(one.seen) for one in self.servers], [1, 1])
         self.network.wait(1.0, 0.5)
         self.assertEqual([len(one.seen) for one in self.servers], [2, 2])
-
-    def test_retry_after_superscript(self) -> None:
-        """Digits that are none of HTTP's are nonsense like any other, and stop nothing (B18, B21)."""
-        member = SimpleNamespace(endpoint=endpoint())
-        checker = HealthChecker(
-            member,
-            self.asker,
-            lambda *_: 1.0,
-            self.turn,
-            lambda pause: pause,
-            lambda: NOW,
-            Clock(),  # type: ignore[arg-type]
-        )
-        for text, seconds in (("²", None), ("7", 7.0), ("-7", None), ("", None), ("9" * 400, math.inf)):
-            with self.subTest(text=text):
-                found = checker._retry_after(SimpleNamespace(retry_after=text))  # type: ignore[arg-type]
-                self.assertEqual(found, seconds)
 
     def test_no_overlap(self) -> None:
         """Two looks at one endpoint never overlap, however short its interval (B22)."""
