@@ -32,7 +32,7 @@ from olla.domain.models import ListedModel
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
-from olla.errors import RateLimited, Refusal
+from olla.errors import InternalError, RateLimited, Refusal
 from olla.events import HealthChanged, ModelsListed, SizeRefused
 from olla.interfaces import IExchange
 from olla.limits.address import ClientAddress
@@ -249,6 +249,8 @@ class Parts:
         fields = [*error_fields(refusal), *self.answers.common(request)]
         if isinstance(refusal, RateLimited):
             fields += refusal.fields
+        if isinstance(refusal, InternalError):
+            self._log.error("A body could not be kept", request_id=request.id, error=str(refusal.__cause__))
         self.bus.tell(story.finished(self.clock()))
         head = Head(refusal.status, REASONS.get(refusal.status, b"Bad Request"), fields, len(body))
         return reply_head(head, bodiless=False, persistent=False) + body

@@ -9,6 +9,7 @@ deadlines that a dripping client cannot push back.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -20,7 +21,7 @@ from twisted.web.server import Request as StockRequest
 from twisted.web.server import Site
 
 from olla.domain.message import Fields, Request
-from olla.errors import BadRequest, HeadersTooLarge, Refusal, RequestTooLarge, Stalled
+from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
 from olla.web.exchange import header_fields
 from olla.wire.gather import REQUEST_LINE
@@ -61,7 +62,7 @@ class FrontRequest(StockRequest):
         except Refusal as refusal:
             channel.refuse(refusal, self)
         else:
-            super().gotLength(length)
+            self._keep(partial(super().gotLength, length))
 
     def _admit(self, length: int | None) -> None:
         """Ask whether a request with a body may send it (http-api.md §1.2)."""
@@ -82,7 +83,7 @@ class FrontRequest(StockRequest):
         if limit and self._read > limit:
             channel.refuse(RequestTooLarge(), self)
             return
-        super().handleContentChunk(data)
+        self._keep(partial(super().handleContentChunk, data))
 
     def chunk_announced(self, left: int) -> None:
         """A chunk has begun, of which ``left`` bytes have not come: too large is too large already."""
@@ -95,7 +96,18 @@ class FrontRequest(StockRequest):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The request is whole; one that was refused meanwhile has its answer."""
         if not self.channel.refused:
+            self._keep(self.content.flush)
+        if not self.channel.refused:
             super().requestReceived(command, path, version)
+
+    def _keep(self, keep: Callable[[], object]) -> None:
+        """Do something with the file that has the body; refuse when there is no room for it."""
+        try:
+            keep()
+        except OSError as error:
+            refusal = InternalError()
+            refusal.__cause__ = error
+            self.channel.refuse(refusal, self)
 
     def process(self) -> None:
         """Hand over to the resource, without the header fields that stock Twisted would make up."""

@@ -7,13 +7,15 @@ A reader of a body gives the decoded bytes in one piece for each piece that it i
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from attrs import define, field
 from httptools import HttpParserError, HttpResponseParser
 
 from olla.domain.message import Body
-from olla.errors import BadReply
+from olla.errors import BadReply, InternalError
 
 MAX_IDLE_FRAMING = 65536
 SPOOL_ABOVE = 1048576
@@ -199,6 +201,9 @@ class Intake:
     """
     Gathers the body of a request: in memory up to 1 MiB, in an unlinked temporary file above.
 
+    Where no file can be had, or the disk is full, making it and each method raise
+    :exc:`~olla.errors.InternalError`.
+
     :ivar left: bytes still to come.
     """
 
@@ -210,7 +215,8 @@ class Intake:
     def __attrs_post_init__(self) -> None:
         self._size = self.left
         if self._size > SPOOL_ABOVE:
-            self._file = tempfile.TemporaryFile(prefix="olla-")  # noqa: SIM115  the body that is made of it owns it
+            with _room():
+                self._file = tempfile.TemporaryFile(prefix="olla-")  # noqa: SIM115  the body made of it owns it
 
     def add(self, data: bytes) -> bytes:
         """
@@ -221,7 +227,8 @@ class Intake:
         mine = data[: self.left]
         self.left -= len(mine)
         if self._file is not None:
-            self._file.write(mine)
+            with _room():
+                self._file.write(mine)
         else:
             self._pieces.append(mine)
         return data[len(mine) :]
@@ -229,6 +236,15 @@ class Intake:
     def body(self) -> Body:
         """Give the body; once, when nothing is left to come."""
         if self._file is not None:
-            self._file.flush()
+            with _room():
+                self._file.flush()
             return Body.spooled(self._file, self._size)
         return Body.of(b"".join(self._pieces))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InternalError() from error

@@ -252,20 +252,26 @@ class Channel(Protocol):
             factory.admit(request)
             if too_large:
                 raise RequestTooLarge()
+            self._intake = Intake(length)
         except Refusal as refusal:
             self._refuse(refusal, request)
             return b""
         self._request = request
-        self._intake = Intake(length)
         self._expires = request.received + sizes.body_seconds if sizes.body_seconds else NEVER
         return rest
 
     def _read_body(self, data: bytes, intake: Intake) -> bytes:
         """Read on in a body; gives the bytes after it."""
-        rest = intake.add(data)
         request = self._request
-        if not intake.left and request is not None:
-            request.body = intake.body()
+        assert request is not None
+        try:
+            rest = intake.add(data)
+            if not intake.left:
+                request.body = intake.body()
+        except Refusal as refusal:
+            self._refuse(refusal, request)
+            return b""
+        if not intake.left:
             self._request = self._intake = None
             self._begin(request)
         return rest

@@ -1,13 +1,25 @@
-"""Large uploads whose backend does not wait for their end."""
+"""Large uploads: no room for them, or a backend that does not wait for their end."""
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import tempfile
 from typing import Any
 from weakref import ref
 
-from tests.support import HEADER_END, Backend, BackendConnection, ProxyCase, answer, on_each_engine, request
+from tests.support import (
+    HEADER_END,
+    Backend,
+    BackendConnection,
+    Client,
+    ProxyCase,
+    answer,
+    on_each_engine,
+    request,
+    says,
+)
 
 LARGE = b"x" * 3_000_000
 
@@ -29,6 +41,58 @@ class Impatient(Backend):
     def buildProtocol(self, addr: Any) -> BackendConnection:
         """Make one."""
         return Hasty(self)
+
+
+class Full(io.BytesIO):
+    """A file on a full disk."""
+
+    def write(self, data: Any) -> int:
+        """Find no room."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@on_each_engine
+class NoRoom(ProxyCase):
+    """A body for which there is no file."""
+
+    def upload(self) -> Client:
+        """Send a large body in pieces."""
+        raw = request("POST", "/olla/proxy/x", LARGE, self.detour)
+        client = self.send(raw[:65536])
+        for at in range(65536, len(raw), 65536):
+            client.transport.write(raw[at : at + 65536])
+        self.network.pump(0.5)
+        return client
+
+    def assertRefused(self, client: Client) -> None:
+        """Check that it was told so, that no backend was asked, and that all goes on."""
+        error = client.json["error"]
+        self.assertEqual((client.status, error["code"]), (500, "INTERNAL_ERROR"))
+        self.assertEqual(error["message"], "Internal server error")
+        self.assertIsNotNone(client.lost)
+        self.assertEqual((self.backend.seen, self.flushLoggedErrors()), ([], []))
+        self.assertEqual(self.send(request("POST", "/olla/proxy/x", b"small")).status, 200)
+
+    def begin(self) -> None:
+        """Start."""
+        self.backend = Backend(play=says(answer({})))
+        self.start({"a": self.backend})
+
+    def test_no_file(self) -> None:
+        """An upload for which no file can be opened is 500 in our own words; others are served (R52, R62)."""
+
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.begin()
+        self.patch(tempfile, "TemporaryFile", refuse)
+        self.assertRefused(self.upload())
+
+    def test_full_disk(self) -> None:
+        """So is one that no longer fits on the disk (R52, R62)."""
+        self.begin()
+        self.patch(tempfile, "TemporaryFile", lambda *_, **__: Full())
+        self.assertRefused(self.upload())
 
 
 @on_each_engine
