@@ -49,10 +49,11 @@ class AtOnce(_Base):
             sent = 0  # full, or broken: doWrite finds out, and reports it where nobody is in the middle of something
         if sent < len(data):
             super().write(data[sent:])
-            if self.producer is not None and not self.producerPaused:
+            producer: Any = self.producer
+            if producer is not None and not self.producerPaused:
                 # Twisted's waits until 64 KiB are held, which for 4,000 slow readers of fast streams is a gigabyte.
                 self.producerPaused = True
-                self.producer.pauseProducing()
+                producer.pauseProducing()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
         """Send all of ``iovec`` now."""
