@@ -6,9 +6,15 @@ READY := $(VENV)/.ready
 # The real servers have requirements of their own.
 REAL := .venv-real
 PIP := -m pip install --quiet --disable-pip-version-check
-SOURCES := olla tests twisted setup.py
+SOURCES := olla tests twisted bench setup.py
+PROGRAMS := build/bench
+# How often, which loads, which targets, where the page goes; SCENARIOS and ONLY are lists with commas.
+ROUNDS ?= 3
+SCENARIOS ?=
+ONLY ?=
+PAGE ?= docs/performance.rst
 
-.PHONY: run test test-real check lint types arch format docs clean
+.PHONY: run test test-real bench bench-smoke check lint types arch format docs clean
 
 run: $(READY)            ## set everything up and start with two embedded engines
 	$(BIN)/twistd --nodaemon --pidfile= olla --demo
@@ -18,6 +24,17 @@ test: $(READY)           ## the tests that need no server
 
 test-real: $(REAL)/.ready ## real llama.cpp and LiteLLM behind a real Olla, driven by the official clients
 	$(REAL)/bin/python -m twisted.trial --temp-directory=_trial_temp_real tests.real.clients tests.real.failover
+
+bench: $(READY) $(PROGRAMS)/llmsim $(PROGRAMS)/llmload ## measure Olla and, where they are installed, its peers; on a quiet machine
+	$(BIN)/python -m bench --programs $(PROGRAMS) --peers $(REAL) --rounds $(ROUNDS) --out $(PROGRAMS)/result.json \
+		--page "$(PAGE)" --scenarios "$(SCENARIOS)" --only "$(ONLY)"
+
+bench-smoke: $(READY) $(PROGRAMS)/llmsim $(PROGRAMS)/llmload ## see in seconds that measuring works
+	$(BIN)/python -m bench --programs $(PROGRAMS) --smoke --rounds 1
+
+$(PROGRAMS)/%: bench/%.c
+	mkdir -p $(PROGRAMS)
+	$(CC) -O2 -Wall -o $@ $<
 
 check: lint types arch   ## what every commit must pass
 

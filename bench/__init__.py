@@ -1,0 +1,1 @@
+"""How fast is Olla beside others?  ``make bench`` measures it, and writes ``docs/performance.rst``."""
