@@ -57,10 +57,10 @@ class Admission:
         :raise RateLimited: with when to return; its fields are in :attr:`RateLimited.fields`.
         :raise Draining: when nothing new is begun any more.
         """
-        if request.admitted is not None:
-            return request.admitted
         if self.draining and kind == PROXY:
             raise Draining("The proxy is stopping")
+        if request.admitted is not None:
+            return request.admitted
         verdict = self.gate(request.client, kind, now)
         if not verdict.allowed:
             self.tell(Limited(request.client, kind, verdict.retry_after))

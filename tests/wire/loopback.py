@@ -75,6 +75,7 @@ class LoopbackTests(TestCase):
             REACTOR.seconds,
             lambda method, target: target.startswith(b"/olla/"),
             self.begin,
+            lambda request: None,
             self.refuse,
         )
         self.port = self.network.listenTCP(0, self.front, interface="127.0.0.1")
