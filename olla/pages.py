@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -17,6 +18,7 @@ from olla.web.app import Pages, Query
 from olla.web.metrics import MetricsPage, measured
 from olla.web.model_stats import ModelStatsPage
 from olla.web.models import ModelPages
+from olla.web.openapi import OpenApiPage
 from olla.web.page import Page
 from olla.web.process import ProcessPage, measured_memory, memory_limit, watched
 from olla.web.running import RunningPage
@@ -61,7 +63,9 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
         return answer.body if answer.whole and answer.status == 200 else b""
 
     status = _status_pages(parts)
-    return Pages(
+    fixed: dict[str, Callable[[Query], Page]] = {}
+    document = OpenApiPage(__version__, lambda: fixed, lambda: parts.routes.prefixes, lambda: parts.routes.listings)
+    fixed.update(
         {
             "/internal/health": status.health,
             "/internal/status": status.status,
@@ -73,12 +77,10 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
             "/internal/metrics": _metrics_page(parts).page,
             "/internal/process": _process_page(parts, reactor).page,
             "/version": lambda query: version_page(_build(), _capabilities(), LINKS, query),
-        },
-        models.unified,
-        models.one,
-        listing,
-        RunningPage(lambda: parts.fleet.members, running).page,
+            "/openapi.json": document.page,
+        }
     )
+    return Pages(fixed, models.unified, models.one, listing, RunningPage(lambda: parts.fleet.members, running).page)
 
 
 def _build() -> Build:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 
@@ -112,6 +112,16 @@ class Routes:
         if isinstance(found, Refusal):
             raise found
         return evolve(found, rest=found.rest + mark + query) if mark else found
+
+    @property
+    def prefixes(self) -> Sequence[str]:
+        """Paths that backends stand behind, in the order of their profiles."""
+        return [f"{ROOT}/{prefix}" for prefix in self._scopes]
+
+    @property
+    def listings(self) -> Sequence[str]:
+        """Paths of the listings of models under these."""
+        return [f"{ROOT}/{prefix}{path}" for prefix, path in self._listings]
 
     def is_proxied(self, method: bytes, target: bytes) -> bool:
         """Say whether a backend answers this; with ``False`` it is a page of ours, or nothing."""
