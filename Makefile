@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # The real servers have requirements of their own.
 REAL := .venv-real
+FUZZ := .venv-fuzz
 PIP := -m pip install --quiet --disable-pip-version-check
 SOURCES := olla tests twisted bench setup.py
 PROGRAMS := build/bench
@@ -14,7 +15,7 @@ SCENARIOS ?=
 ONLY ?=
 PAGE ?= docs/performance.rst
 
-.PHONY: run test test-real bench bench-smoke check lint types arch format docs clean
+.PHONY: run test test-real fuzz bench bench-smoke check lint types arch format docs clean
 
 run: $(READY)            ## set everything up and start with two embedded engines
 	$(BIN)/twistd --nodaemon --pidfile= olla --demo
@@ -35,6 +36,9 @@ bench-smoke: $(READY) $(PROGRAMS)/llmsim $(PROGRAMS)/llmload ## see in seconds t
 $(PROGRAMS)/%: bench/%.c
 	mkdir -p $(PROGRAMS)
 	$(CC) -O2 -Wall -o $@ $<
+
+fuzz: $(FUZZ)/.ready     ## requests of every kind, out of /openapi.json
+	$(FUZZ)/bin/python -m tests.fuzz
 
 check: lint types arch   ## what every commit must pass
 
@@ -68,6 +72,11 @@ $(REAL)/.ready: setup.py tests/real/requirements.txt
 	$(REAL)/bin/python $(PIP) --editable . --requirement tests/real/requirements.txt
 	touch $@
 
+$(FUZZ)/.ready: setup.py tests/fuzz/requirements.txt
+	test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
+	$(FUZZ)/bin/python $(PIP) --editable . --requirement tests/fuzz/requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(REAL) _trial_temp* build dist *.egg-info
+	rm -rf $(VENV) $(REAL) $(FUZZ) _trial_temp* build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .hypothesis .import_linter_cache

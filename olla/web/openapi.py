@@ -196,8 +196,14 @@ def _proxied(prefix: str) -> Json:
     return {
         "summary": f"Whatever backends behind {prefix} offer",
         "tags": ["proxy"],
-        "responses": _responses({"default": answer}, OF_BACKENDS),
+        "responses": {"default": answer, **{status: _refused(name) for status, name in OF_BACKENDS.items()}},
     }
+
+
+def _refused(name: str) -> Json:
+    """Describe a status that may be our refusal, in our envelope, or what the backend says itself."""
+    ours = {"schema": {"anyOf": [{"$ref": "#/components/schemas/Error"}, {}]}}
+    return {"description": f"{REFUSALS[name]}; or the backend's own answer", "content": {"*/*": ours}}
 
 
 def _responses(answers: Json, refusals: Mapping[str, str]) -> Json:

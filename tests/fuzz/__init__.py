@@ -1,0 +1,1 @@
+"""Requests of every kind, made by schemathesis out of ``/openapi.json``."""
