@@ -65,6 +65,57 @@ class Failover(InOrder):
         fields = [[line for line in seen.head.split(b"\r\n") if line[:5] != b"Host:"] for seen in (one, other)]
         self.assertEqual(fields[0], fields[1])
 
+    def test_refused(self) -> None:
+        """A refused POST is answered by the other endpoint, once; the first is offline (C41, B71, R34)."""
+        good = self.begin(Backend())
+        self.refuse(0)
+        client = self.post(body={"model": "m", "n": 1})
+        self.assertEqual((client.json, client.field("X-Olla-Attempts")), ({"from": "good"}, "2"))
+        self.assertEqual([json.loads(seen.body) for seen in good.seen], [{"model": "m", "n": 1}])
+        found = {one["name"]: one["status"] for one in self.status()["endpoints"]}
+        self.assertEqual(found, {"a": "offline", "b": "healthy"})
+
+    def test_all_refused(self) -> None:
+        """With all refusing it is 502 with each attempt (B73, R41)."""
+        self.begin(Backend())
+        self.refuse(0)
+        self.refuse(1)
+        error = self.post().json["error"]
+        self.assertEqual([one["endpoint"] for one in error["attempts"]], ["a", "b"])
+        self.assertEqual(error["code"], "BACKEND_UNREACHABLE")
+
+    def test_blackholed(self) -> None:
+        """Without an answer to the connection within ``connection_timeout`` the other endpoint has it (B77, R35)."""
+        self.begin(Backend(), proxy={"connection_timeout": "2s"})
+        self.refuse(0)
+        self.network.unanswered.add(9000)
+        client = self.post()
+        self.network.wait(3.0)
+        self.assertEqual((client.status, client.json), (200, {"from": "good"}))
+
+    def test_silence_of_post(self) -> None:
+        """A POST whose backend says nothing may be at work: 502 in time, and no second backend (C35, C45, R32)."""
+        good = self.begin(Backend(), proxy={"response_header_timeout": "3s"})
+        client = self.post()
+        self.network.wait(4.0)
+        self.assertEqual((client.status, client.json["error"]["code"]), (502, "BACKEND_TIMEOUT"))
+        self.assertEqual(good.seen, [])
+
+    def test_silence_without_effect(self) -> None:
+        """A GET has no effect, and goes to the other endpoint after a silence (http-api.md §6.3)."""
+        self.begin(Backend(), proxy={"response_header_timeout": "3s"})
+        client = self.get("/olla/proxy/v1/x")
+        self.network.wait(4.0)
+        self.assertEqual(client.json, {"from": "good"})
+
+    def test_listed_statuses(self) -> None:
+        """503 and 429 of one endpoint are another's chance, a 500 is an answer (B75, B79, http-api.md §6.3)."""
+        for status, answered in ((429, 200), (503, 200), (500, 500)):
+            self.setUp()
+            good = self.begin(Backend(play=says(answer(b"no", status))))
+            self.assertEqual((self.post().status, len(good.seen)), (answered, answered == 200))
+            self.stop()
+
     def test_clean_close_of_post(self) -> None:
         """A backend that closes a POST in good order may have worked on it: 502, and nobody else is asked (C45)."""
         second = self.begin(Backend(play=closes))
@@ -416,6 +467,13 @@ class Queueing(ProxyCase):
         """Let a held request be answered with its number."""
         self.held[number].transport.write(answer({"n": number}))
         self.network.pump()
+
+    def test_queue_is_full(self) -> None:
+        """Where so many wait as may, the next one is refused at once: 503 (design.md §5, http-api.md §8.3)."""
+        self.begin(1, max_waiting=1)
+        _, waiting, refused = self.post(), self.post(), self.post()
+        self.assertEqual((waiting.got, len(self.backend.seen)), (b"", 1))
+        self.assertEqual((refused.status, refused.json["error"]["code"]), (503, "QUEUE_FULL"))
 
     def test_in_order(self) -> None:
         """Those who wait are served in the order they came, never more at once than allowed (design.md §5)."""

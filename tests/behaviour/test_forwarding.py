@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support import Backend, ProxyCase, answer, chunked, on_each_engine, says, says_and_closes
-
-SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+from tests.support import SSE, Backend, ProxyCase, answer, chunked, on_each_engine, says, says_and_closes
 
 
 @on_each_engine

@@ -292,6 +292,36 @@ class EveryAnswer(ProxyCase):
         vary = ", ".join(self.get("/internal/status", Origin="http://app.test").fields("Vary"))
         self.assertIn("Accept-Encoding", vary)
 
+    def test_conditions(self) -> None:
+        """Each condition has its status, type and code (C6, C14, C55, C56)."""
+        self.start({"a": Backend(healthy=500)})
+        rows = (
+            ("GET", "/nope", 404, "not_found", "ROUTE_NOT_FOUND"),
+            ("GET", "/olla/nobody/v1/models", 404, "not_found", "UNKNOWN_PROVIDER"),
+            ("GET", "/olla/models/none", 404, "not_found", "MODEL_NOT_FOUND"),
+            ("GET", "/olla/models?format=xyz", 400, "bad_request", "INVALID_FORMAT"),
+            ("GET", "/olla/models?available=maybe", 400, "bad_request", "INVALID_PARAMETER"),
+            ("POST", "/olla/models", 405, "method_not_allowed", "METHOD_NOT_ALLOWED"),
+            ("POST", "/internal/health", 405, "method_not_allowed", "METHOD_NOT_ALLOWED"),
+            ("POST", "/olla/ollama/api/pull", 501, "not_implemented", "NOT_SUPPORTED"),
+            ("POST", "/olla/vllm/v1/x", 404, "not_found", "NO_PROVIDER_ENDPOINTS"),
+            ("POST", "/olla/openai/v1/x", 503, "service_unavailable", "NO_ENDPOINTS"),
+            ("GET", "/olla/ollama/../../internal/health", 404, "not_found", "ROUTE_NOT_FOUND"),
+            ("GET", "/internal/health/", 404, "not_found", "ROUTE_NOT_FOUND"),
+        )
+        for method, path, status, kind, code in rows:
+            client = self.send(request(method, path))
+            error = client.json["error"]
+            self.assertEqual((client.status, error["type"], error["code"]), (status, kind, code), path)
+
+    def test_unknown_model(self) -> None:
+        """A model that nobody has is 404 with the decision, and no backend is asked (C50)."""
+        self.start({"a": self.backend})
+        client = self.post(body={"model": "other"})
+        self.assertEqual((client.status, client.json["error"]["reason"]), (404, "model_not_found"))
+        self.assertEqual(client.field("X-Olla-Routing-Decision"), "rejected")
+        self.assertEqual(self.backend.seen, [])
+
     def test_errors(self) -> None:
         """Each error of ours has the same shape: message, type, code and the id (C55, C56, C57)."""
         for client in self.answers():
