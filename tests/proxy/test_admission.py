@@ -81,3 +81,5 @@ class AdmissionTests(SynchronousTestCase):
         self.verdict = Verdict(False, 3)
         self.assertEqual(list(self.admission.admit(request, PROXY, 9.0)), list(FIELDS))
         self.assertEqual(self.asked, [("behind 192.0.2.1", PROXY, 5.0)])
+        self.admission.draining = True
+        self.assertRaises(Draining, self.admission.admit, request, PROXY, 9.0)
