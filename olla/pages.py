@@ -106,7 +106,7 @@ def _metrics_page(parts: Parts) -> MetricsPage:
     process, telemetry = psutil.Process(), parts.telemetry
     return MetricsPage(
         _build(),
-        _setup(parts),
+        lambda: _setup(parts),
         lambda: parts.fleet.members,
         telemetry.statistics,
         telemetry.violations,
@@ -122,7 +122,7 @@ def _metrics_page(parts: Parts) -> MetricsPage:
 def _status_pages(parts: Parts) -> StatusPages:
     return StatusPages(
         _build(),
-        _setup(parts),
+        lambda: _setup(parts),
         lambda: parts.fleet.members,
         parts.telemetry.statistics,
         parts.telemetry.violations,

@@ -34,7 +34,7 @@ from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
 from olla.errors import InternalError, RateLimited, Refusal
 from olla.events import HealthChanged, ModelsListed, SizeRefused
-from olla.interfaces import IExchange
+from olla.interfaces import IExchange, ISelector
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
 from olla.pages import make_pages
@@ -148,9 +148,8 @@ class Parts:
 
     def _make_fleet(self) -> Fleet:
         spread = self.config.discovery.health_check.jitter
-        factory = selector_factories()[self.config.proxy.load_balancer]
         fleet = Fleet(
-            factory.make(assembly.selector_settings(self.config)),
+            self._make_selector(),
             assembly.fleet_rules(self.config),
             self.bus.tell,
             self.affinity.forget,
@@ -158,6 +157,9 @@ class Parts:
         )
         fleet.replace(assembly.endpoints_of(self.config))
         return fleet
+
+    def _make_selector(self) -> ISelector:
+        return selector_factories()[self.config.proxy.load_balancer].make(assembly.selector_settings(self.config))
 
     def _make_gate(self) -> Gate:
         factories, settings = limiter_factories(), assembly.limiter_settings(self.config)
@@ -369,8 +371,10 @@ class Parts:
         self.catalog.sweep(now, self.config.model_registry.unification.stale_threshold, alive)
 
     def reload(self, config: Config, parent: MultiService) -> None:
-        """Take endpoints, aliases and limits from ``config``; what did not change keeps its state."""
-        self.config = config
+        """Take endpoints, selector, aliases and limits from ``config``; what did not change keeps its state."""
+        before, self.config = self.config, config
+        if config.proxy.load_balancer != before.proxy.load_balancer:
+            self.fleet.selector = self._make_selector()
         replaced = self.fleet.replace(assembly.endpoints_of(config))
         gone = {member.name for member in replaced.removed}
         for checker in [one for one in self.checkers if one.member in replaced.removed]:
@@ -379,6 +383,8 @@ class Parts:
             self.adapter.forget(checker.member.endpoint)
             self.upstream.drop(checker.member.endpoint)
             self.asker.forget(checker.member.endpoint)
+            for discovery in self.discoveries:
+                discovery.forget(checker.member)
             if checker.member.name in gone:
                 self.catalog.forget(checker.member.endpoint)
         for member in replaced.added:

@@ -122,6 +122,10 @@ class Discovery(Service):
         if not failure.check(CancelledError):
             self._log.failure("A listing could not be read", failure)
 
+    def forget(self, member: Member) -> None:
+        """Drop what is kept for an endpoint that is configured no more."""
+        self._trouble.pop(member, None)
+
     def refresh(self, members: Sequence[Member]) -> Deferred[Any]:
         """Read the listings of ``members`` now; fires when all are over."""
         return gatherResults([self.read(member) for member in members])

@@ -58,6 +58,7 @@ class MetricsPage:
     """
     Makes the page out of what is counted anyway; nothing is counted for it alone.
 
+    :ivar setup: gives what the configuration has chosen.
     :ivar members: gives the endpoints and their states.
     :ivar models_of: gives how many models the endpoint of that name lists.
     :ivar sessions: what has happened to sticky sessions; ``None`` when there are none.
@@ -67,7 +68,7 @@ class MetricsPage:
     """
 
     build: Build
-    setup: Setup
+    setup: Callable[[], Setup]
     members: Callable[[], Iterable[Member]]
     stats: Statistics
     violations: Violations
@@ -92,7 +93,7 @@ class MetricsPage:
         return Page(200, fields, out.text(), zippable=True)
 
     def _add_system(self, out: Exposition, members: Sequence[Member], now: float) -> None:
-        total, healthy, setup = self.stats.total, healthy_of(members), self.setup
+        total, healthy, setup = self.stats.total, healthy_of(members), self.setup()
         info = {
             "version": self.build.version,
             "commit": self.build.commit,

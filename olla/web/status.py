@@ -107,6 +107,7 @@ class StatusPages:
     """
     Makes the pages out of what is in memory; no backend is ever asked.
 
+    :ivar setup: gives what the configuration has chosen.
     :ivar members: gives the endpoints and their states.
     :ivar models_of: gives how many models the endpoint of that name lists.
     :ivar draining: whether the process is stopping.
@@ -116,7 +117,7 @@ class StatusPages:
     """
 
     build: Build
-    setup: Setup
+    setup: Callable[[], Setup]
     members: Callable[[], Iterable[Member]]
     stats: Statistics
     violations: Violations
@@ -145,15 +146,11 @@ class StatusPages:
     def status(self, query: Query) -> Page:
         """Make ``/internal/status`` (http-api.md §11.4)."""
         now, members = self.clock(), self._sorted()
-        violations = self.violations
+        violations, setup = self.violations, self.setup()
         return status_page(
             {
                 "timestamp": timestamp(self.wall()),
-                "proxy": {
-                    "engine": self.setup.engine,
-                    "profile": self.setup.profile,
-                    "balancer": self.setup.balancer,
-                },
+                "proxy": {"engine": setup.engine, "profile": setup.profile, "balancer": setup.balancer},
                 "endpoints": [self._endpoint(member, now) for member in members],
                 "security": {
                     "status": security_status(violations),

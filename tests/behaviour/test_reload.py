@@ -48,6 +48,14 @@ class Reloads(ProxyCase):
 class Reloading(Reloads):
     """What changes, and what stays."""
 
+    def test_selector(self) -> None:
+        """Another selector chooses from then on (config.md §2)."""
+        self.start({"a": self.backend, "b": self.other}, proxy={"load_balancer": "priority"})
+        self.assertEqual([self.post().json["from"] for _ in range(4)], ["a"] * 4)
+        self.reload(lambda config: config["proxy"].update(load_balancer="round-robin"))
+        self.assertEqual(sorted(self.post().json["from"] for _ in range(4)), ["a", "a", "b", "b"])
+        self.assertEqual(self.status()["proxy"]["balancer"], "round-robin")
+
     def test_endpoint_added(self) -> None:
         """A new endpoint is looked at and used; the old one keeps what it counted (design.md)."""
         self.start({"a": self.backend})

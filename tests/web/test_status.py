@@ -49,7 +49,7 @@ class StatusTests(SynchronousTestCase):
         self.violations = Violations(self.clock.seconds)
         self.pages = StatusPages(
             Build("v0.1.0"),
-            Setup("olla", "auto", "least-connections"),
+            lambda: Setup("olla", "auto", "least-connections"),
             lambda: self.members,
             self.stats,
             self.violations,
