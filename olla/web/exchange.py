@@ -12,7 +12,7 @@ from zope.interface import implementer
 from olla.domain.message import EMPTY, Body, Fields, Head, Request
 from olla.interfaces import IExchange, IPaced
 from olla.limits.address import unmapped
-from olla.wire.head import BODILESS
+from olla.wire.head import BODILESS, RequestHead
 
 IN_MEMORY = 1 << 20
 
@@ -36,9 +36,13 @@ def request_of(stock: StockRequest, now: float) -> Request:
     :param stock: any request of Twisted's server, whole; its resource may hang somewhere below the root.
     :param now: when it arrived, if ``stock`` does not know.
     """
-    fields = header_fields(stock)
-    framed = any(name in (b"Content-Length", b"Transfer-Encoding") for name, _ in fields)
-    return Request(
+    head: RequestHead | None = getattr(stock, "head", None)  # a stranger's server has read its own way
+    if head is None:
+        fields = header_fields(stock)
+        framed = any(name in (b"Content-Length", b"Transfer-Encoding") for name, _ in fields)
+    else:
+        fields, framed = head.fields, head.length is not None or head.chunked
+    request = Request(
         stock.method,
         _below(stock),
         fields,
@@ -48,6 +52,9 @@ def request_of(stock: StockRequest, now: float) -> Request:
         received=getattr(stock, "received", 0.0) or now,
         admitted=getattr(stock, "admitted", None),
     )
+    if head is not None and request.target == head.target:  # a resource of somebody's may hang us deeper
+        request.made, request.index = head.made, head.index
+    return request
 
 
 def _below(stock: Any) -> bytes:

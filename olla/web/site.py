@@ -23,9 +23,9 @@ from twisted.web.server import Site
 from olla.domain.message import Fields, Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
-from olla.web.exchange import header_fields
 from olla.wire.gather import REQUEST_LINE
-from olla.wire.head import MAX_FIELDS, parse_request
+from olla.wire.head import MAX_FIELDS, RequestHead, parse_request
+from olla.wire.recent import Recent, apart
 from olla.wire.sizes import Sizes
 
 LINGER = 2.0
@@ -38,6 +38,7 @@ class FrontRequest(StockRequest):
     A request on Twisted's server that refuses what is too large before it has come.
 
     :ivar received: seconds on the reactor's clock when its head had been read.
+    :ivar head: as it was read.
     :ivar admitted: what the limiters said before its body came; ``None`` when they have yet to be asked.
     """
 
@@ -46,6 +47,7 @@ class FrontRequest(StockRequest):
     content: Any
     site: FrontSite
     received = 0.0
+    head: RequestHead | None = None
     admitted: Fields | None = None
     _read = 0
 
@@ -55,7 +57,7 @@ class FrontRequest(StockRequest):
     def gotLength(self, length: int | None) -> None:
         """The head is complete; look at what the client announces."""
         channel = self.channel
-        self.received = channel.head_complete()
+        self.received, self.head = channel.head_complete(), channel.head
         try:
             if length != 0:
                 self._admit(length)
@@ -122,16 +124,17 @@ class FrontChannel(HTTPChannel):
     Twisted's server side of HTTP/1.1, with deadlines and limits.
 
     :ivar refused: an answer of ours has ended the conversation; what still comes is not read.
+    :ivar head: the last one that was read; ``None`` before the first.
     """
 
     maxHeaders = MAX_FIELDS
     transport: Any
     site: FrontSite
     refused = False
+    head: RequestHead | None = None
     _line = b""
     _lines: list[bytes]
     _head_size = 0
-    _asks_to_close = False
     _deadline = 0.0
     _phase = "head"
     _drained = False
@@ -196,12 +199,19 @@ class FrontChannel(HTTPChannel):
             if self._head_size > self.site.sizes.head:
                 raise HeadersTooLarge()
             return False
-        self._asks_to_close = not parse_request(b"\r\n".join(self._lines) + b"\r\n").persistent
+        text = b"\r\n".join(self._lines) + b"\r\n"
+        key, _ = apart(text)
+        head = self.site.recent.get(key)
+        if head is None:
+            head = parse_request(text)
+            if key:
+                self.site.recent.put(key, head)
+        self.head = head
         return True
 
     def checkPersistence(self, request: StockRequest, version: bytes) -> bool:
         """Say whether another request may follow; the stock channel finds ``close`` only where it stands alone."""
-        return super().checkPersistence(request, version) and not self._asks_to_close
+        return super().checkPersistence(request, version) and self.head is not None and self.head.persistent
 
     def rawDataReceived(self, data: bytes) -> None:
         """Bytes of a body have come."""
@@ -247,10 +257,12 @@ class FrontChannel(HTTPChannel):
 
         :param request: it, when its head is whole.
         """
-        method, _, rest = self._line.partition(b" ")
-        fields = [] if request is None else header_fields(request)
-        peer = unmapped(getattr(self.getPeer(), "host", "") or "")
-        return Request(method, rest.rpartition(b" ")[0], fields, peer=peer, received=self.site.clock())
+        peer, now = unmapped(getattr(self.getPeer(), "host", "") or ""), self.site.clock()
+        head = request.head if request is not None else None
+        if head is None:
+            method, _, rest = self._line.partition(b" ")
+            return Request(method, rest.rpartition(b" ")[0], [], peer=peer, received=now)
+        return Request(head.method, head.target, head.fields, peer=peer, received=now, made=head.made, index=head.index)
 
     def head_complete(self) -> float:
         """The head is whole; give the time."""
@@ -301,6 +313,7 @@ class FrontSite(Site):
         :class:`~olla.errors.Refusal`.
     :ivar refusal: makes the whole response, head and body, to a request that is refused before it was read.
     :ivar draining: whether connections are closed after the answer that runs.
+    :ivar recent: heads of late.
     """
 
     protocol: Any = FrontChannel  # plain: HTTP/2 would not know our limits
@@ -328,6 +341,7 @@ class FrontSite(Site):
         self.admit = admit
         self.refusal = refusal
         self.draining = False
+        self.recent: Recent[RequestHead] = Recent(clock)
         self._channels: set[FrontChannel] = set()
 
     def log(self, request: Any) -> None:
@@ -348,6 +362,7 @@ class FrontSite(Site):
 
     def sweep(self, now: float) -> None:
         """Enforce the deadlines; to be called a few times a second."""
+        self.recent.sweep(now)
         for channel in tuple(self._channels):
             channel.check(now)
 
