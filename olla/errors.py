@@ -237,6 +237,15 @@ class RateLimited(Refusal):
 
 
 @frozen
+class ObjectNotFound(Refusal):
+    """What is asked for went with the endpoint that had it."""
+
+    status = 404
+    type = "not_found"
+    code = "OBJECT_NOT_FOUND"
+
+
+@frozen
 class NotSupported(Refusal):
     """What cannot be spread over several backends."""
 

@@ -45,6 +45,7 @@ from olla.proxy.admission import Admission
 from olla.proxy.answers import REASONS, Answers
 from olla.proxy.forward import Forwarder
 from olla.proxy.narrowing import Narrower, Plans, Readiness
+from olla.proxy.objects import Objects
 from olla.proxy.routes import Routes
 from olla.proxy.session import Sessions
 from olla.proxy.story import Story
@@ -136,6 +137,7 @@ class Parts:
             self.bus.tell,
             self.clock,
             Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
+            Objects(self.fleet.get, self.clock),
             config.proxy.stream_error_events,
             self._crashed,
             time.time,

@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
-from olla.dialect import forms
+from olla.dialect import forms, objects
 from olla.dialect.scan import SCAN_LIMIT, keys, members, text
 from olla.domain.message import Body
 from olla.domain.requirements import EMBEDDINGS, TOOLS, VISION, Requirements
@@ -56,6 +56,12 @@ NOT_MODELS = frozenset({"status"})
 """``/v1/models/status`` of oMLX."""
 
 
+class Conversation(msgspec.Struct):
+    """``conversation``, when it is not the bare id."""
+
+    id: str | None = None
+
+
 class Asked(msgspec.Struct):
     """The few members of a JSON body that routing needs."""
 
@@ -65,6 +71,17 @@ class Asked(msgspec.Struct):
     functions: msgspec.Raw = ABSENT
     tool_choice: msgspec.Raw = ABSENT
     function_call: msgspec.Raw = ABSENT
+    store: bool | None = None
+    previous_response_id: str | None = None
+    conversation: str | Conversation | None = None
+    file_id: str | None = None
+    input_file_id: str | None = None
+
+    @property
+    def object(self) -> str:
+        """The id of what it goes on from, or works on."""
+        talk = self.conversation.id if isinstance(self.conversation, Conversation) else self.conversation
+        return self.previous_response_id or talk or self.file_id or self.input_file_id or ""
 
 
 class Nested(msgspec.Struct):
@@ -87,19 +104,24 @@ def requirements(
     :param session: value of ``X-Olla-Session-ID``.
     """
     sticky = session.decode("latin-1").strip() if session else ""
-    where = model_in_path(path, body.size) if "s/" in path else ""
+    where = named = ""
+    if "s/" in path:
+        where, named = model_in_path(path, body.size), objects.in_path(path)
     if not where and query and (not body.size or path.endswith("/realtime")):
         where = model_in_query(query)
+    makes = path.endswith(objects.MAKERS)
     if not body.size:
-        return Requirements(path, where, session=sticky)
+        return Requirements(path, where, session=sticky, object=named, makes=makes)
     data = body.peek(SCAN_LIMIT)
     if is_json(content_type, data):
-        model, stream, tools = _in_json(path, data, body.size)
+        model, stream, tools, asked = _in_json(path, data, body.size)
         vision = IMAGE.search(data) is not None
         embeddings = path.endswith(EMBEDDING_PATHS)
         needs = NEEDS[vision, tools, embeddings] if vision or tools or embeddings else PLAIN
-        return Requirements(path, where or model, stream, needs, (), True, sticky)
-    return _in_form(path, where, forms.fields(content_type or b"", data), data, sticky)
+        if asked is not None:
+            named, makes = named or asked.object, makes or asked.store is True
+        return Requirements(path, where or model, stream, needs, (), True, sticky, named, makes)
+    return _in_form(path, where, forms.fields(content_type or b"", data), data, sticky, makes)
 
 
 def is_json(content_type: bytes | None, data: bytes) -> bool:
@@ -137,7 +159,7 @@ def model_in_query(query: bytes) -> str:
     return ""
 
 
-def _in_json(path: str, data: bytes, size: int) -> tuple[str, bool, bool]:
+def _in_json(path: str, data: bytes, size: int) -> tuple[str, bool, bool, Asked | None]:
     if size <= SCAN_LIMIT:
         try:
             asked = decode(data)
@@ -146,8 +168,8 @@ def _in_json(path: str, data: bytes, size: int) -> tuple[str, bool, bool]:
         else:
             none = asked.tools is asked.tool_choice is asked.functions is asked.function_call is ABSENT
             model = asked.model.strip() if asked.model else ""
-            return model or _scan(path, data)[0], asked.stream is True, not none and _wants_tools(asked)
-    return _scan(path, data)
+            return model or _scan(path, data)[0], asked.stream is True, not none and _wants_tools(asked), asked
+    return *_scan(path, data), None
 
 
 def _wants_tools(asked: Asked) -> bool:
@@ -186,7 +208,9 @@ def _in_messages(data: bytes) -> str:
         return ""
 
 
-def _in_form(path: str, where: str, found: Iterable[tuple[str, int, int]], data: bytes, session: str) -> Requirements:
+def _in_form(
+    path: str, where: str, found: Iterable[tuple[str, int, int]], data: bytes, session: str, makes: bool
+) -> Requirements:
     model, stream, spans = where, False, []
     multipart = data.startswith(b"--")
     for name, start, stop in found:
@@ -197,4 +221,4 @@ def _in_form(path: str, where: str, found: Iterable[tuple[str, int, int]], data:
             spans.append((start, stop))
         elif name == "stream":
             stream = value.strip().lower() == "true"
-    return Requirements(path, model, stream, PLAIN, tuple(spans), False, session)
+    return Requirements(path, model, stream, PLAIN, tuple(spans), False, session, makes=makes)

@@ -21,6 +21,8 @@ class Requirements(msgspec.Struct, frozen=True):
     :ivar spans: where the model's name stands in a form: ``(start, stop)`` of the bare text; in JSON it is looked
         for only when it has to be changed.
     :ivar quoted: whether the body is JSON.
+    :ivar object: id of what it asks for, which one endpoint alone has; ``""`` without.
+    :ivar makes: whether the answer may tell of such an object.
     :ivar session: the client's session, from ``X-Olla-Session-ID``; ``""`` without.
     """
 
@@ -31,3 +33,5 @@ class Requirements(msgspec.Struct, frozen=True):
     spans: tuple[tuple[int, int], ...] = ()
     quoted: bool = True
     session: str = ""
+    object: str = ""
+    makes: bool = False

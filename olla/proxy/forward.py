@@ -44,6 +44,7 @@ from olla.pending import Cancelled, Pending
 from olla.proxy.adapt import Adapter
 from olla.proxy.admission import PROXY, Admission
 from olla.proxy.answers import Answers
+from olla.proxy.objects import Objects
 from olla.proxy.routes import Route, Routes
 from olla.proxy.session import Sessions
 from olla.proxy.story import Story
@@ -105,6 +106,7 @@ class Forwarder:
     :ivar narrow: finds the endpoints that can serve a request; may have to wait for a listing.
     :ivar adapter: makes the request for one endpoint: target, fields, the model's name there.
     :ivar sessions: keeps conversations where they are; ``None`` when that is switched off.
+    :ivar objects: knows which endpoint has what it made for a client.
     :ivar error_events: whether a broken stream says so in its own dialect before it is cut.
     :ivar crashed: told of a fault of ours, with the request's id.
     :ivar wall: seconds since 1970, to understand dates of backends.
@@ -121,6 +123,7 @@ class Forwarder:
     tell: Callable[[Event], None]
     clock: Callable[[], float]
     sessions: Sessions | None
+    objects: Objects
     error_events: bool
     crashed: Callable[[str], None]
     wall: Callable[[], float]
@@ -137,6 +140,8 @@ class Forwarder:
             if not isinstance(plan, Plan):
                 plan = await plan
             story.decision = plan.decision
+            if wanted.object:
+                plan = self.objects.narrow(plan, wanted)
             if plan.refusal is not None:
                 raise plan.refusal
             stay = self._recall(request, wanted, plan)
@@ -144,7 +149,7 @@ class Forwarder:
             try:
                 session = self._settle(stay, lease, wanted, story)
                 self._respond(exchange, reply, [*limits, *session], story)
-                await self._relay(exchange, reply, lease, story)  # 7 relay
+                await self._relay(exchange, reply, lease, wanted, story)  # 7 relay
             finally:
                 lease.release()
         except Refusal as refusal:
@@ -229,6 +234,10 @@ class Forwarder:
             if status in self.retry.on_status:
                 again = retry_after(_first(reply.head.fields, b"retry-after") or b"", self.wall)
             self.fleet.answered(lease, status, again, self.clock())
+            if status == 404 and wanted.object and request.method == b"GET" and self._has_next(left, story.attempts):
+                reply.abort()  # another may have it
+                lease.release()
+                continue
             if status in self.retry.on_status and self.retry.enabled and self._has_next(left, story.attempts):
                 reply.abort()
                 lease.release()
@@ -274,7 +283,9 @@ class Forwarder:
         exchange.respond(self.answers.relayed(reply.head, story, limits, now))
         exchange.request.commit()
 
-    async def _relay(self, exchange: IExchange, reply: IReply, lease: Lease, story: Story) -> None:
+    async def _relay(
+        self, exchange: IExchange, reply: IReply, lease: Lease, wanted: Requirements, story: Story
+    ) -> None:
         kind, packed = _described(reply.head)
         tap = tap_for(kind, packed, reply.head.length)
         try:
@@ -292,6 +303,8 @@ class Forwarder:
         else:
             exchange.finish()
             story.usage = tap.finish() if tap is not None else None
+            if wanted.makes and tap is not None and story.status < 300 and story.request.method == b"POST":
+                self.objects.note(tap.kept(), lease.member)
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
 

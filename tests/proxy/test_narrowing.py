@@ -101,7 +101,7 @@ class PlansTests(SynchronousTestCase):
         """However many names strangers make up, only so many plans are remembered."""
         for number in range(REMEMBERED + 5):
             self.plans.plan(SCOPE, Requirements("/x", str(number)))
-        self.assertEqual(len(self.plans._made), REMEMBERED)
+        self.assertLessEqual(len(self.plans._made), REMEMBERED)
 
 
 class NarrowerTests(SynchronousTestCase):

@@ -1,0 +1,55 @@
+"""Sends who asks for an object to the endpoint that made it (openai-surface.md §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import Factory, define, evolve, field
+from cachetools import TTLCache
+
+from olla.balance.eligible import Plan
+from olla.balance.member import Member
+from olla.dialect.objects import made
+from olla.domain.requirements import Requirements
+from olla.errors import NoEndpoints, ObjectNotFound
+
+MOST = 100_000
+LIFETIME = 86400.0
+
+
+@define(eq=False)
+class Objects:
+    """
+    Remembers for a day where each of the last hundred thousand objects was made.
+
+    :ivar find: gives an endpoint by its name; ``None`` when it is configured no more.
+    """
+
+    find: Callable[[str], Member | None]
+    _clock: Callable[[], float]  # seconds that never go back
+    _places: TTLCache[str, str] = field(
+        init=False, default=Factory(lambda self: TTLCache(MOST, LIFETIME, timer=self._clock), takes_self=True)
+    )
+
+    def narrow(self, plan: Plan, wanted: Requirements) -> Plan:
+        """
+        Leave of a plan the endpoint that has what is asked for; all of it when nobody knows who has it.
+
+        :raise ObjectNotFound: when that endpoint is configured no more: no other has it.
+        :raise NoEndpoints: when it cannot be asked now.
+        """
+        name = self._places.get(wanted.object)
+        if name is None:
+            return plan
+        member = self.find(name)
+        if member is None:
+            raise ObjectNotFound(f"No endpoint has {wanted.object} any more")
+        if member not in plan.candidates:
+            raise NoEndpoints(f"The endpoint that has {wanted.object} is not available")
+        return evolve(plan, candidates=(member,))
+
+    def note(self, answer: bytes, member: Member) -> None:
+        """Take note of what ``member`` has made, if its answer tells."""
+        name = made(answer)
+        if name:
+            self._places[name] = member.name

@@ -1,0 +1,86 @@
+"""Whoever asks for what one backend has made is sent to that one (openai-surface.md §5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support import SSE, Backend, BackendConnection, ProxyCase, Seen, answer, chunked, on_each_engine, request
+
+RESPONSES = "/olla/openai/v1/responses"
+
+
+class Store(Backend):
+    """
+    A backend that keeps what it makes.
+
+    :ivar name: it is in the ids of what it makes.
+    """
+
+    name = ""
+
+    def asked(self, connection: BackendConnection, seen: Seen) -> None:
+        """Make something, or look it up."""
+        if "".join(seen.fields("user-agent")).startswith("olla-"):
+            super().asked(connection, seen)
+            return
+        self.seen.append(seen)
+        method, path, _ = seen.line.decode().split(" ")
+        if method == "POST" and b'"stream": true' in seen.body:
+            event = b'data: {"type": "response.completed", "response": {"id": "resp_%b"}}\n\n' % self.name.encode()
+            connection.transport.write(SSE + chunked(b"event: response.created\n\n", event))
+        elif method == "POST" or path.rpartition("/")[2].endswith(self.name):
+            connection.transport.write(answer({"id": f"resp_{self.name}", "by": self.name}))
+        else:
+            connection.transport.write(answer({"error": "no such response"}, 404))
+
+
+@on_each_engine
+class Objects(ProxyCase):
+    """Two backends that have the same model, and not the same objects."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.stores = {name: Store() for name in "ab"}
+        for name, store in self.stores.items():
+            store.name = name
+        self.start(self.stores, proxy={"load_balancer": "round-robin"})
+
+    def by(self, client: Any) -> str:
+        """Say who answered."""
+        self.assertEqual(client.status, 200)
+        return str(client.field("X-Olla-Endpoint"))
+
+    def make(self, **body: Any) -> str:
+        """Have something made, and say by whom."""
+        return self.by(self.post(RESPONSES, {"model": "m", **body}))
+
+    def test_known(self) -> None:
+        """Reading, going on from and deleting go to the one that made it, each time."""
+        makers = [self.make(), self.make(stream=True)]
+        self.assertEqual(sorted(makers), ["a", "b"])
+        for name in makers * 2:
+            self.assertEqual(self.by(self.get(f"{RESPONSES}/resp_{name}")), name)
+            self.assertEqual(self.make(previous_response_id=f"resp_{name}"), name)
+            self.assertEqual(self.by(self.send(request("DELETE", f"{RESPONSES}/resp_{name}"))), name)
+
+    def test_unknown(self) -> None:
+        """What nobody has told of is looked for at one after the other; only a GET is."""
+        for name in ("resp_a", "resp_b"):
+            self.assertEqual(self.by(self.get(f"{RESPONSES}/{name}")), name[-1])
+        self.assertEqual(self.get(f"{RESPONSES}/resp_nobody").status, 404)
+        for store in self.stores.values():
+            store.seen.clear()
+        self.send(request("DELETE", f"{RESPONSES}/resp_nobody"))
+        self.assertEqual(sum(len(store.seen) for store in self.stores.values()), 1)
+        failures = [one["success_rate"] for one in self.status()["endpoints"]]
+        self.assertEqual(failures, ["100%", "100%"])
+
+    def test_gone(self) -> None:
+        """When the endpoint that has it is configured no more it is not found, and nobody else is asked."""
+        name = self.make()
+        assert self.proxy is not None
+        fleet = self.proxy.parts.fleet
+        fleet.replace([member.endpoint for member in fleet.members if member.name != name])
+        self.proxy.parts.plans.forget()
+        client = self.get(f"{RESPONSES}/resp_{name}")
+        self.assertEqual((client.status, client.json["error"]["code"]), (404, "OBJECT_NOT_FOUND"))

@@ -1,0 +1,67 @@
+"""Tests of :mod:`olla.dialect.objects`."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from olla.dialect.inspect import requirements
+from olla.dialect.objects import in_path, made
+from olla.domain.message import Body
+
+
+class PathTests(SynchronousTestCase):
+    """Ids in paths."""
+
+    def test_ids(self) -> None:
+        """The id stands behind the kind, whatever follows it."""
+        for path, name in (
+            ("/v1/responses/resp_1", "resp_1"),
+            ("/v1/responses/resp_1/cancel", "resp_1"),
+            ("/v1/files/file-2/content", "file-2"),
+            ("/v1/fine_tuning/jobs/ft%201", "ft 1"),
+            ("/v1/chat/completions/chatcmpl-3", "chatcmpl-3"),
+            ("/v1/responses", ""),
+            ("/v1/responses/input_tokens", ""),
+            ("/v1/chat/completions", ""),
+            ("/v1/models/x", ""),
+        ):
+            self.assertEqual(in_path(path), name, path)
+
+
+class BodyTests(SynchronousTestCase):
+    """Ids in bodies."""
+
+    def test_asked(self) -> None:
+        """What a request goes on from is found under each of its names, and nothing odd fails."""
+        for body, name in (
+            (b'{"previous_response_id": "r"}', "r"),
+            (b'{"conversation": "c"}', "c"),
+            (b'{"conversation": {"id": "c"}}', "c"),
+            (b'{"input_file_id": "f"}', "f"),
+            (b'{"file_id": "f"}', "f"),
+            (b'{"conversation": 3}', ""),
+            (b'{"previous_response_id": null}', ""),
+            (b"{}", ""),
+        ):
+            wanted = requirements("/v1/responses", b"", b"application/json", Body.of(body), None)
+            self.assertEqual((wanted.object, wanted.makes), (name, True), body)
+
+    def test_stored_chat(self) -> None:
+        """A chat makes something only when it is to be stored."""
+        for body, makes in ((b'{"store": true}', True), (b'{"store": false}', False), (b"{}", False)):
+            wanted = requirements("/v1/chat/completions", b"", b"application/json", Body.of(body), None)
+            self.assertEqual(wanted.makes, makes)
+
+    def test_made(self) -> None:
+        """The id is read from a document, and from the events of a stream."""
+        for data, name in (
+            (b'{"id": "file-1", "object": "file"}', "file-1"),
+            (b'data: {"id": "chatcmpl-1"}\n\ndata: [DONE]\n\n', "chatcmpl-1"),
+            (b'event: x\ndata: {"type": "response.completed", "response": {"id": "resp_1"}}\n\n', "resp_1"),
+            (b'..."}\n\ndata: {"response": {"id": "resp_2"}}\n\n', "resp_2"),
+            (b'{"id": 3}', ""),
+            (b"not JSON", ""),
+            (b"[" * 100_000, ""),
+            (b"", ""),
+        ):
+            self.assertEqual(made(data), name, data[:40])
