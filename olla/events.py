@@ -14,7 +14,7 @@ from olla.domain.routing import Decision
 from olla.domain.usage import Usage
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, array_like=True):
     """Something that happened."""
 
 

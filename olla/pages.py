@@ -103,7 +103,7 @@ def _session_page(parts: Parts) -> SessionStatsPage:
 
 
 def _metrics_page(parts: Parts) -> MetricsPage:
-    process, telemetry = psutil.Process(), parts.telemetry
+    telemetry = parts.telemetry
     return MetricsPage(
         _build(),
         lambda: _setup(parts),
@@ -113,7 +113,7 @@ def _metrics_page(parts: Parts) -> MetricsPage:
         parts.catalog.count,
         parts.affinity.counts if parts.config.proxy.sticky_sessions.enabled else None,
         telemetry.lag,
-        lambda: measured(process),
+        lambda: measured(parts.processes()),
         parts.clock(),
         parts.clock,
     )
@@ -146,4 +146,6 @@ def _process_page(parts: Parts, reactor: Any) -> ProcessPage:
         parts.clock(),
         parts.clock,
         time.time,
+        parts.workers,
+        parts.worker_id,
     )

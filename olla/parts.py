@@ -8,6 +8,7 @@ from random import Random
 from secrets import token_bytes
 from typing import Any
 
+import psutil
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.logger import Logger
@@ -59,7 +60,7 @@ from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
 from olla.upstream.discovery import Discovery
 from olla.upstream.health import HealthChecker
-from olla.web.app import App
+from olla.web.app import App, Pages
 from olla.wire.compose import reply_head
 from olla.wire.transport import at_once
 
@@ -77,8 +78,14 @@ class Parts:
     :ivar asker: asks endpoints for pages of theirs.
     :ivar checkers: one for each endpoint.
     :ivar discoveries: reads listings; empty when the configuration switches that off.
+    :ivar secret: makes keys of sessions that nobody can guess.
+    :ivar counts: whether what the status pages show is counted here.
+    :ivar workers: processes that share the work, and ``worker_id`` which of them this is; 0 for the first.
     """
 
+    counts = True
+    workers = 1
+    worker_id = 0
     _log = Logger()
 
     def __init__(self, config: Config, reactor: Any, outputs: Sequence[Callable[[bytes], object]]) -> None:
@@ -96,12 +103,14 @@ class Parts:
             self.bus,
             reactor,
             outputs,
+            self.counts,
         )
         if config.translators.anthropic.enabled:
             self.telemetry.statistics.translators["anthropic"] = TranslatorFigures()
         self._jitter = Random()
-        self.affinity = Affinity(assembly.stickiness(config), token_bytes(32))
+        self.affinity = self._make_affinity()
         self.fleet = self._make_fleet()
+        self.objects = self._make_objects()
         self.catalog = Catalog(
             FactReader(NamingRules(), self.profiles),
             Aliases(config.model_aliases),
@@ -113,14 +122,11 @@ class Parts:
         self.asker = Asker(reactor, __version__)
         self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
         self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__)
-        self.discoveries = [self._make_discovery()] if config.discovery.model_discovery.enabled else []
-        self.checkers = [self._make_checker(member) for member in self.fleet.members]
+        self.discoveries = self._make_discoveries()
+        self.checkers = self._make_checkers(self.fleet.members)
         self.upstream = self._make_upstream()
         self.gate = self._make_gate()
-        address = ClientAddress(
-            config.server.rate_limits.trust_proxy_headers, config.server.rate_limits.trusted_proxy_cidrs
-        )
-        self.admission = Admission(Identities(), address.of, self._admit, self.bus.tell)
+        self.admission = self._make_admission()
         self.answers = Answers(__version__, assembly.cors(config), self.adapter, self.clock)
         self.routes = Routes(self.profiles, assembly.disabled_prefixes(config), config.proxy.ollama.allow_management)
         self.narrowing = self._make_narrowing()
@@ -137,16 +143,30 @@ class Parts:
             self.bus.tell,
             self.clock,
             Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
-            Objects(self.fleet.get, self.clock),
+            self.objects,
             config.proxy.stream_error_events,
             self._crashed,
             time.time,
         )
-        self.app = App(
-            self.admission, self.answers, self.routes, self.forwarder, make_pages(self, reactor), self._crashed
-        )
+        self.pages = self._make_pages()
+        self.app = App(self.admission, self.answers, self.routes, self.forwarder, self.pages, self._crashed)
 
     # Making ----------------------------------------------------------------------------------------------------
+
+    def _make_affinity(self) -> Affinity:
+        self.secret = token_bytes(32)
+        return Affinity(assembly.stickiness(self.config), self.secret)
+
+    def _make_admission(self) -> Admission:
+        limits = self.config.server.rate_limits
+        address = ClientAddress(limits.trust_proxy_headers, limits.trusted_proxy_cidrs)
+        return Admission(Identities(), address.of, self._admit, self.bus.tell)
+
+    def _make_objects(self) -> Objects:
+        return Objects(self.fleet.get, self.clock)
+
+    def _make_pages(self) -> Pages:
+        return make_pages(self, self._reactor)
 
     def _make_fleet(self) -> Fleet:
         spread = self.config.discovery.health_check.jitter
@@ -196,10 +216,16 @@ class Parts:
             pool.max_per_host,
         )
 
+    def _make_checkers(self, members: Sequence[Member]) -> list[HealthChecker]:
+        return [self._make_checker(member) for member in members]
+
     def _make_checker(self, member: Member) -> HealthChecker:
         return HealthChecker(
             member, self.asker, self._checked, self._turn, lambda pause: pause, time.time, self._reactor
         )
+
+    def _make_discoveries(self) -> list[Discovery]:
+        return [self._make_discovery()] if self.config.discovery.model_discovery.enabled else []
 
     def _make_discovery(self) -> Discovery:
         detector = Detector(self.asker, self.profiles, self._detected)
@@ -296,9 +322,12 @@ class Parts:
             self._refreshed_at.clear()
         self._refreshed_at[wanted.model] = now
         limit = self.config.model_registry.routing_strategy.options.discovery_timeout
-        reading = self.discoveries[0].refresh(plan.refresh).addTimeout(limit, self._reactor)
+        reading = self._reread(plan.refresh, wanted).addTimeout(limit, self._reactor)
         reading.addCallbacks(lambda _: again(Refreshed.DONE), lambda _: again(Refreshed.FAILED))
         return done
+
+    def _reread(self, members: Sequence[Member], wanted: Requirements) -> Deferred[Any]:
+        return self.discoveries[0].refresh(members)
 
     # What endpoints tell ---------------------------------------------------------------------------------------
 
@@ -362,6 +391,10 @@ class Parts:
             )
         return views
 
+    def processes(self) -> Sequence[psutil.Process]:
+        """Give the processes of which this proxy consists."""
+        return [psutil.Process()]
+
     # Upkeep ----------------------------------------------------------------------------------------------------
 
     def sweep_slowly(self) -> None:
@@ -378,19 +411,17 @@ class Parts:
         if config.proxy.load_balancer != before.proxy.load_balancer:
             self.fleet.selector = self._make_selector()
         replaced = self.fleet.replace(assembly.endpoints_of(config))
-        gone = {member.name for member in replaced.removed}
         for checker in [one for one in self.checkers if one.member in replaced.removed]:
             self.checkers.remove(checker)
             checker.disownServiceParent()
-            self.adapter.forget(checker.member.endpoint)
-            self.upstream.drop(checker.member.endpoint)
-            self.asker.forget(checker.member.endpoint)
+        for member in replaced.removed:
+            self.adapter.forget(member.endpoint)
+            self.upstream.drop(member.endpoint)
+            self.asker.forget(member.endpoint)
             for discovery in self.discoveries:
-                discovery.forget(checker.member)
-            if checker.member.name in gone:
-                self.catalog.forget(checker.member.endpoint)
-        for member in replaced.added:
-            checker = self._make_checker(member)
+                discovery.forget(member)
+            self.catalog.forget(member.endpoint)
+        for checker in self._make_checkers(replaced.added):
             self.checkers.append(checker)
             checker.setServiceParent(parent)
         self.catalog.rename(Aliases(config.model_aliases))

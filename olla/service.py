@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -85,7 +86,7 @@ class ProxyService(MultiService):
         self._read_again = read_again
         self._hurry: Deferred[None] = Deferred()
         self._stopping: Deferred[Any] | None = None
-        self.parts = parts = Parts(config, reactor, outputs)
+        self.parts = parts = self._make_parts(outputs)
         self.resource = parts.app.resource()
         sizes = assembly.sizes(config)
         self.site = FrontSite(self.resource, sizes, parts.clock, parts.admit_unread, parts.refuse_unread, reactor)
@@ -117,15 +118,11 @@ class ProxyService(MultiService):
         """Look at the endpoints, and serve."""
         for remark in self._remarks:
             self._log.warn("Configuration", remark=str(remark))
-        self._log.info("Loaded configuration", config=self._source or "built-in defaults")
         super().startService()
         for loop, seconds in self._sweeps:
             loop.start(seconds, now=False)
         self.parts.await_first_looks()
-        for port in self.ports:
-            host = port.getHost()
-            self._log.info("HTTP server listening", address=f"{host.host}:{host.port}")
-        self._log.info("Olla started, waiting for requests...", engine=self._config.proxy.engine)
+        self._announce()
 
     def stopService(self) -> Deferred[Any]:
         """Finish what runs within ``shutdown_timeout``, cut the rest, then stop everything else; once."""
@@ -154,14 +151,35 @@ class ProxyService(MultiService):
         except ConfigError as error:
             self._log.error("Configuration not reloaded", error=str(error))
             return
-        self.parts.reload(loaded.config, self)
+        self._take(loaded.config)
         self._log.info("Configuration reloaded", config=loaded.source)
 
+    def _take(self, config: Config) -> None:
+        self.parts.reload(config, self)
+
+    def _make_parts(self, outputs: Sequence[Callable[[bytes], object]]) -> Parts:
+        return Parts(self._config, self._reactor, outputs)
+
+    def _announce(self) -> None:
+        self._log.info("Loaded configuration", config=self._source or "built-in defaults")
+        for port in self.ports:
+            self._log.info("HTTP server listening", address=_address(port.getHost()))
+        self._log.info("Olla started, waiting for requests...", engine=self._config.proxy.engine)
+
     def _listen(self) -> None:
+        self._listen_on(self._reactor, self.parts.network)
+
+    def _listen_on(self, reactor: Any, network: Any) -> None:
+        """
+        Open what is configured.
+
+        :param reactor: opens what endpoint strings say.
+        :param network: opens the port.
+        """
         server = self._config.server
         if server.listen:
             for text in server.listen:
-                listening = serverFromString(self._reactor, text).listen(self.fronts[0])
+                listening = serverFromString(reactor, text).listen(self.fronts[0])
                 listening.addCallbacks(
                     self.ports.append,
                     lambda failure, text=text: self._log.failure("listening on {t}", failure, t=text),
@@ -169,7 +187,7 @@ class ProxyService(MultiService):
             return
         for interface in _interfaces(server.host):
             front = self.fronts[0]
-            self.ports.append(self.parts.network.listenTCP(server.port, front, backlog=4096, interface=interface))
+            self.ports.append(network.listenTCP(server.port, front, backlog=4096, interface=interface))
 
     async def _stop(self) -> None:
         self._log.info("Stopping: no new connections", busy=self._busy())
@@ -216,6 +234,12 @@ class ProxyService(MultiService):
 
 def _done(waiting: Any) -> Deferred[Any]:
     return waiting if isinstance(waiting, Deferred) else succeed(waiting)
+
+
+def _address(host: Any) -> str:
+    """Write where a port listens: address and port, or the name of a Unix socket."""
+    name = getattr(host, "name", None)
+    return os.fsdecode(name) if name is not None else f"{host.host}:{host.port}"
 
 
 def _interfaces(host: str) -> Sequence[str]:

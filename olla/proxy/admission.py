@@ -11,9 +11,13 @@ from olla.domain.message import Request
 from olla.errors import Draining, RateLimited
 from olla.events import Event, Limited
 from olla.interfaces import IVerdict
+from olla.pending import Pending
 
 PROXY = "proxy"
 HEALTH = "health"
+
+Limits = Sequence[tuple[bytes, bytes]]
+"""Header fields in which limiters tell of themselves."""
 
 
 @define
@@ -46,14 +50,17 @@ class Admission:
         :raise Refusal: as :meth:`admit`.
         """
         request.client = self.address(request.peer, request)
-        request.admitted = [*self.admit(request, PROXY, now)]
+        limits = self.admit(request, PROXY, now)
+        assert not isinstance(limits, Pending)  # who waits for the limiters waits for the body first
+        request.admitted = [*limits]
 
-    def admit(self, request: Request, kind: str, now: float) -> Sequence[tuple[bytes, bytes]]:
+    def admit(self, request: Request, kind: str, now: float) -> Limits | Pending[Limits]:
         """
         Let ``request`` in.
 
         :param kind: ``proxy`` or ``health``.
-        :return: header fields for its response.
+        :return: header fields for its response; to be waited for when another process has the limiters, and then
+            it fails with the same refusals.
         :raise RateLimited: with when to return; its fields are in :attr:`RateLimited.fields`.
         :raise Draining: when nothing new is begun any more.
         """
@@ -63,6 +70,10 @@ class Admission:
             return request.admitted
         verdict = self.gate(request.client, kind, now)
         if not verdict.allowed:
-            self.tell(Limited(request.client, kind, verdict.retry_after))
-            raise RateLimited(wait=verdict.retry_after, fields=tuple(verdict.fields))
+            raise self.refusal(request, kind, verdict)
         return verdict.fields
+
+    def refusal(self, request: Request, kind: str, verdict: IVerdict) -> RateLimited:
+        """Tell that a limiter refuses ``request``, and give what the client is told."""
+        self.tell(Limited(request.client, kind, verdict.retry_after))
+        return RateLimited(wait=verdict.retry_after, fields=tuple(verdict.fields))

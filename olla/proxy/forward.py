@@ -134,6 +134,8 @@ class Forwarder:
         story = Story(request, exchange.surface)
         try:
             limits = self.admission.admit(request, PROXY, self.clock())  # 1 admit
+            if isinstance(limits, Pending):
+                limits = await limits
             route = self.routes.find(request.target)
             wanted = self._read(request, route, story)  # 2 read
             plan = self._named(request) if route.managing else self.narrow(route.scope, wanted)  # 3 narrow
@@ -141,10 +143,13 @@ class Forwarder:
                 plan = await plan
             story.decision = plan.decision
             if wanted.object:
-                plan = self.objects.narrow(plan, wanted)
+                place = self.objects.narrow(plan, wanted)
+                plan = await place if isinstance(place, Pending) else place
             if plan.refusal is not None:
                 raise plan.refusal
             stay = self._recall(request, wanted, plan)
+            if isinstance(stay, Pending):
+                stay = await stay
             lease, reply = await self._obtain(request, route, wanted, plan, stay, story)  # 4 lease 5 adapt 6 send
             try:
                 session = self._settle(stay, lease, wanted, story)
@@ -245,7 +250,7 @@ class Forwarder:
                 continue
             return lease, reply
 
-    def _recall(self, request: Request, wanted: Requirements, plan: Plan) -> Stay | None:
+    def _recall(self, request: Request, wanted: Requirements, plan: Plan) -> Stay | Pending[Stay] | None:
         if self.sessions is None:
             return None
         return self.sessions.recall(request, wanted, plan.candidates, self.clock())

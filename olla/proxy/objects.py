@@ -12,6 +12,7 @@ from olla.balance.member import Member
 from olla.dialect.objects import made
 from olla.domain.requirements import Requirements
 from olla.errors import NoEndpoints, ObjectNotFound
+from olla.pending import Pending
 
 MOST = 100_000
 LIFETIME = 86400.0
@@ -31,25 +32,38 @@ class Objects:
         init=False, default=Factory(lambda self: TTLCache(MOST, LIFETIME, timer=self._clock), takes_self=True)
     )
 
-    def narrow(self, plan: Plan, wanted: Requirements) -> Plan:
+    def narrow(self, plan: Plan, wanted: Requirements) -> Plan | Pending[Plan]:
         """
         Leave of a plan the endpoint that has what is asked for; all of it when nobody knows who has it.
 
+        :return: to be waited for when another process may know.
         :raise ObjectNotFound: when that endpoint is configured no more: no other has it.
         :raise NoEndpoints: when it cannot be asked now.
         """
-        name = self._places.get(wanted.object)
+        return self.narrowed(plan, wanted.object)
+
+    def narrowed(self, plan: Plan, object: str) -> Plan:
+        """Leave of a plan the endpoint of which it is known here that it has ``object``; see :meth:`narrow`."""
+        name = self._places.get(object)
         if name is None:
             return plan
         member = self.find(name)
         if member is None:
-            raise ObjectNotFound(f"No endpoint has {wanted.object} any more")
+            raise ObjectNotFound(f"No endpoint has {object} any more")
         if member not in plan.candidates:
-            raise NoEndpoints(f"The endpoint that has {wanted.object} is not available")
+            raise NoEndpoints(f"The endpoint that has {object} is not available")
         return evolve(plan, candidates=(member,))
 
     def note(self, answer: bytes, member: Member) -> None:
         """Take note of what ``member`` has made, if its answer tells."""
         name = made(answer)
         if name:
-            self._places[name] = member.name
+            self.place(name, member.name)
+
+    def place(self, name: str, endpoint: str) -> None:
+        """Take note of the endpoint that has the object ``name``."""
+        self._places[name] = endpoint
+
+    def place_of(self, name: str) -> str | None:
+        """Name the endpoint that has the object ``name``; ``None`` when that is not known."""
+        return self._places.get(name)

@@ -12,6 +12,7 @@ from olla.dialect.conversation import beginning, opening
 from olla.dialect.fields import value
 from olla.domain.message import Fields, Request
 from olla.domain.requirements import Requirements
+from olla.pending import Pending
 
 HEADER = "session_header"
 
@@ -26,11 +27,14 @@ class Sessions:
 
     affinity: Affinity
 
-    def recall(self, request: Request, wanted: Requirements, candidates: Sequence[Member], now: float) -> Stay:
+    def recall(
+        self, request: Request, wanted: Requirements, candidates: Sequence[Member], now: float
+    ) -> Stay | Pending[Stay]:
         """
         Look up where a request belongs.
 
         :param candidates: members that can serve it.
+        :return: what is known; to be waited for when another process remembers it.
         """
 
         def material(source: str) -> bytes | None:

@@ -45,6 +45,7 @@ class Telemetry:
     :ivar access: whether there is a line for each request.
     :ivar bus: what is told.
     :ivar outputs: each takes lines of the log.
+    :ivar counts: whether it keeps the counters behind the status pages; another process does otherwise.
     """
 
     level: str
@@ -53,6 +54,7 @@ class Telemetry:
     bus: Bus
     _reactor: Any
     outputs: Sequence[Callable[[bytes], object]]
+    counts: bool = True
     wall: Callable[[], float] = time.time
     lines: Lines = field(init=False)
     observer: LogObserver = field(init=False)
@@ -99,13 +101,14 @@ class Telemetry:
 
     def _listen(self, journal: Journal) -> None:
         listen = self.bus.listen
-        listen(Finished, self.statistics.finished)
+        if self.counts:
+            listen(Finished, self.statistics.finished)
+            listen(AttemptFailed, self.statistics.attempt_failed)
+            listen(Limited, self.violations.limited)
+            listen(SizeRefused, self.violations.size_refused)
         listen(Finished, self._requests.finished)
-        listen(AttemptFailed, self.statistics.attempt_failed)
         listen(AttemptFailed, journal.attempt_failed)
-        listen(Limited, self.violations.limited)
         listen(Limited, journal.limited)
-        listen(SizeRefused, self.violations.size_refused)
         listen(HealthChanged, journal.health_changed)
         listen(StillUnwell, journal.still_unwell)
         listen(ModelsListed, journal.models_listed)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, quote
 
 from attrs import define, field
 from klein import Klein
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
@@ -18,12 +18,13 @@ from werkzeug.exceptions import NotFound
 from olla.dialect.target import read_target
 from olla.domain.message import Request
 from olla.errors import BadRequest, InternalError, MethodNotAllowed, Refusal, RouteNotFound
-from olla.pending import Task
+from olla.pending import Pending, Task
 from olla.proxy.admission import HEALTH, PROXY, Admission
 from olla.proxy.answers import Answers
 from olla.proxy.forward import Forwarder
 from olla.proxy.routes import READING, Listing, Routes
 from olla.proxy.story import Story
+from olla.proxy.waiting import as_deferred
 from olla.web.exchange import SiteExchange
 from olla.web.page import Page
 from olla.web.site import FrontRequest
@@ -35,7 +36,7 @@ Query = Mapping[bytes, list[bytes]]
 @define(eq=False)
 class Pages:
     """
-    The pages of ours, each a function of the query to a :class:`Page`.
+    The pages of ours, each a function of the query to a :class:`Page`; some have to be waited for.
 
     :ivar fixed: path to page, for everything under ``/internal/`` and ``/version``.
     :ivar models: ``/olla/models``.
@@ -44,7 +45,7 @@ class Pages:
     :ivar running: what all Ollama endpoints have in memory; they are asked for it.
     """
 
-    fixed: Mapping[str, Callable[[Query], Page]]
+    fixed: Mapping[str, Callable[[Query], Page | Deferred[Page]]]
     models: Callable[[Query], Page]
     model: Callable[[str, Query], Page]
     listing: Callable[[Listing, Query], Page]
@@ -81,7 +82,7 @@ class App:
         app.handle_errors(Exception)(self._failed)
         return _Front(self, app.resource())
 
-    def _fixed(self, page: Callable[[Query], Page]) -> Callable[[FrontRequest], Deferred[None]]:
+    def _fixed(self, page: Callable[[Query], Page | Deferred[Page]]) -> Callable[[FrontRequest], Deferred[None]]:
         return lambda stock: self._show(stock, HEALTH, page)
 
     def _models(self, stock: FrontRequest) -> Deferred[None]:
@@ -156,11 +157,15 @@ class App:
         async def show() -> None:
             try:
                 limits = self.admission.admit(request, kind, self.answers.clock())
+                if isinstance(limits, Pending):
+                    limits = await as_deferred(limits)
                 made = page(parse_qs_bytes(request.target))
                 shown = (await made if isinstance(made, Deferred) else made).for_request(request)
             except Refusal as refusal:
                 story.outcome = "rejected"
                 self.answers.refuse(exchange, refusal, story)
+            except CancelledError:
+                story.outcome = "cancelled"
             except Exception:
                 self.crashed(request.id)
                 self.answers.refuse(exchange, InternalError(), story)

@@ -45,12 +45,26 @@ class Usage:
     started: float
 
 
-def measured(process: psutil.Process) -> Usage:
-    """Measure."""
-    with process.oneshot():
-        memory, times = process.memory_info(), process.cpu_times()
-        files = process.num_fds() if hasattr(process, "num_fds") else 0
-        return Usage(memory.rss, memory.vms, times.user + times.system, files, process.create_time())
+def measured(processes: Iterable[psutil.Process]) -> Usage:
+    """Measure what some processes use together; one that has ended uses nothing."""
+    used = [one for one in map(_measured, processes) if one is not None]
+    return Usage(
+        sum(one.resident for one in used),
+        sum(one.virtual for one in used),
+        sum(one.cpu for one in used),
+        sum(one.open_files for one in used),
+        min((one.started for one in used), default=0.0),
+    )
+
+
+def _measured(process: psutil.Process) -> Usage | None:
+    try:
+        with process.oneshot():
+            memory, times = process.memory_info(), process.cpu_times()
+            files = process.num_fds() if hasattr(process, "num_fds") else 0
+            return Usage(memory.rss, memory.vms, times.user + times.system, files, process.create_time())
+    except psutil.Error:
+        return None
 
 
 @define(eq=False)
