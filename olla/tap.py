@@ -6,8 +6,9 @@ import gc
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from attrs import evolve
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
@@ -15,9 +16,12 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 
 from olla import __version__
-from olla.config import ConfigError, Loaded, load
+from olla.config import Config, ConfigError, Loaded, load
 from olla.config.validate import validate
 from olla.plugged import limiter_factories, selector_factories
+
+if TYPE_CHECKING:
+    from olla.service import ProxyService
 
 BAD_USAGE = 2
 BAD_CONFIGURATION = 1
@@ -41,6 +45,7 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
             "The configuration file; without it config/config.local.yaml, config/config.yaml, "
             "config.yaml and default.yaml are tried.",
         ],
+        ["workers", "w", None, "How many processes share the work, in place of server.workers.", int],
     ]
     optFlags = [
         ["demo", None, "Also start two small embedded engines, to try things without an inference server."],
@@ -70,6 +75,8 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
         """Load the configuration before anything is bound or forked."""
         if os.environ.get("OLLA_SHOW_VERSION") == "true":
             self.opt_version()
+        if self["workers"] is not None and self["workers"] < 1:
+            raise usage.UsageError("--workers must be at least 1")
         if self["validate-config"]:
             text, status = validate(self["config"], **_surroundings())
             print(text, end="")
@@ -85,7 +92,11 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
 
         :raise ConfigError: with every fault in it.
         """
-        return load(self["config"], **_surroundings())
+        loaded = load(self["config"], **_surroundings())
+        if self["workers"] is None:
+            return loaded
+        config = evolve(loaded.config, server=evolve(loaded.config.server, workers=self["workers"]))
+        return evolve(loaded, config=config)
 
 
 def _surroundings() -> dict[str, Any]:
@@ -98,7 +109,7 @@ def _surroundings() -> dict[str, Any]:
     }
 
 
-class _Process(MultiService):
+class Process(MultiService):
     """The service of the process: reports in one line what stops the start, and stops one part after the other."""
 
     observer: ILogObserver | None = None
@@ -138,11 +149,11 @@ def makeService(options: Options) -> IService:
     """Make what ``twistd`` runs."""
     from twisted.internet import reactor  # here, and nowhere else: importing it chooses it
 
-    from olla.service import makeProxyService
+    from olla.service import ProxyService
     from olla.signals import Signals
     from olla.telemetry.output import outputs_of_a_process
 
-    process = _Process()
+    process = Process()
     loaded = options.loaded
     config = loaded.config
     if options["demo"]:
@@ -150,11 +161,23 @@ def makeService(options: Options) -> IService:
     remarks = (*loaded.warnings, *loaded.notes)
     read_again = None if options["demo"] else options.load
     outputs = outputs_of_a_process(config.logging.output == "file")
-    proxy = makeProxyService(config, reactor, remarks, loaded.source, read_again, outputs)
+    made = ProxyService if config.server.workers == 1 else _supervisor(config)
+    proxy = made(config, reactor, remarks, loaded.source, read_again, outputs)
     process.observer = proxy.parts.telemetry.observer
     proxy.setServiceParent(process)
     Signals(reactor, proxy.reload, proxy.hurry).setServiceParent(process)
     return process
+
+
+def _supervisor(config: Config) -> type[ProxyService]:
+    """Give what runs several processes, which cannot listen on everything."""
+    from olla.crew.sockets import unshared
+    from olla.supervisor import SupervisorService
+
+    alone = unshared(config.server.listen)
+    if alone:
+        _fail(f"server.listen: several workers cannot share {', '.join(alone)}; use tcp, tcp6, ssl, unix or haproxy")
+    return SupervisorService
 
 
 def _with_demo(process: MultiService, config: Any, reactor: Any) -> Any:

@@ -103,6 +103,13 @@ class Affinity:
         """Count the sessions remembered."""
         return len(self._pins)
 
+    def pinned(self, key: Key) -> str | None:
+        """Name the endpoint that a session is pinned to: ``""`` when it is lost, ``None`` for an unknown session."""
+        pin = self._pins.get(key.digest)
+        if pin is None:
+            return None
+        return pin.member.name if pin.member is not None else ""
+
     def key(self, material: Callable[[str], bytes | None], model: str) -> Key | None:
         """
         Make a request's key.

@@ -101,6 +101,15 @@ class Breaker:
         """Let the next caller through, for a check has found that an outage is over."""
         self._until = min(self._until, now)
 
+    def follow(self, closed: bool, failures: int, until: float) -> None:
+        """
+        Take over what the breaker of another process is like.
+
+        :param until: when that one lets somebody through again, if it is not closed.
+        """
+        self.closed, self.failures, self._until = closed, failures, until
+        self._running.clear()
+
     def forget(self, token: int) -> None:
         """Take back a token without a result: another caller may have the trial."""
         self._running.pop(token, None)

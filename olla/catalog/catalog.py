@@ -221,6 +221,11 @@ class Catalog:
         shelf = self._shelves.get(endpoint_name)
         return 0 if shelf is None else len(shelf.models)
 
+    def models(self, endpoint_name: str) -> tuple[ListedModel, ...]:
+        """Give the models that an endpoint has, as it has listed them."""
+        shelf = self._shelves.get(endpoint_name)
+        return () if shelf is None else shelf.models
+
     def seen(self, endpoint_name: str) -> float:
         """Give the seconds since 1970 at which an endpoint's listing was read last; ``0.0`` for never."""
         shelf = self._shelves.get(endpoint_name)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,12 @@ class Program:
     """
 
     def __init__(
-        self, *arguments: str, config: Mapping[str, Any] | str | None = None, port: int = 0, **environ: str
+        self,
+        *arguments: str,
+        config: Mapping[str, Any] | str | None = None,
+        port: int = 0,
+        reactor: Sequence[str] = (),
+        **environ: str,
     ) -> None:
         self._temporary = tempfile.TemporaryDirectory()
         self.folder = Path(self._temporary.name)
@@ -58,7 +63,7 @@ class Program:
             (self.folder / "olla.yaml").write_text(text)
             words = ["-c", "olla.yaml", *words]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile=", "olla", *words],
+            [sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile=", *reactor, "olla", *words],
             cwd=self.folder,
             env=environment(**environ),
             stdout=subprocess.PIPE,
