@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
@@ -342,6 +342,7 @@ class Channel(Protocol):
         self._expires = self.factory.clock() + seconds if seconds else NEVER
 
 
+@implementer(IProtocolNegotiationFactory)
 class ChannelFactory(Factory):
     """
     Makes channels, and sweeps over them.
@@ -388,6 +389,10 @@ class ChannelFactory(Factory):
         channel = Channel()
         channel.factory = self
         return channel
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Name the one protocol that is spoken here, for TLS clients that ask (RFC 7301)."""
+        return [b"http/1.1"]
 
     def startFactory(self) -> None:
         """A port begins to listen."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IProtocolNegotiationFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -195,6 +196,11 @@ class RequestTests(ChannelTests):
                 channel.dataReceived(b"POST /olla/x HTTP/1.1\r\nHost: a\r\n" + fields + b"hi")
                 self.assertEqual(self.exchanges[-1].request.body.whole(), b"hi")
         self.assertEqual(len(self.exchanges), 4)
+
+    def test_negotiated(self) -> None:
+        """A TLS client that offers protocols is told which is spoken, or Twisted ends its handshake (RFC 7301)."""
+        verifyObject(IProtocolNegotiationFactory, self.factory)
+        self.assertEqual(self.factory.acceptableProtocols(), [b"http/1.1"])
 
     def test_peer(self) -> None:
         """An IPv4 client on an IPv6 socket has its IPv4 address (http-api.md §9.5)."""
