@@ -69,12 +69,12 @@ $(READY): setup.py
 
 $(REAL)/.ready: setup.py tests/real/requirements.txt
 	test -x $(REAL)/bin/python || $(PYTHON) -m venv $(REAL)
-	$(REAL)/bin/python $(PIP) --editable . --requirement tests/real/requirements.txt
+	$(REAL)/bin/python $(PIP) --editable '.[test]' --requirement tests/real/requirements.txt
 	touch $@
 
 $(FUZZ)/.ready: setup.py tests/fuzz/requirements.txt
 	test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
-	$(FUZZ)/bin/python $(PIP) --editable . --requirement tests/fuzz/requirements.txt
+	$(FUZZ)/bin/python $(PIP) --editable '.[test]' --requirement tests/fuzz/requirements.txt
 	touch $@
 
 clean:
