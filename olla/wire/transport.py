@@ -80,7 +80,7 @@ class AtOnceServer(AtOnce, tcp.Server):
 class AtOnceClient(AtOnce, tcp.Client):
     """A connection that we make: what it reads at once is what a client that does not read makes us hold."""
 
-    bufferSize = 16384
+    bufferSize = 8192
 
 
 class AtOncePort(tcp.Port):
