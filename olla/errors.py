@@ -319,6 +319,11 @@ class ConnectFailed(UpstreamFailure):
 
 
 @frozen
+class NothingLeft(ConnectFailed):
+    """No connection, because we have no descriptor or memory left for one.  This says nothing about the backend."""
+
+
+@frozen
 class ConnectTimeout(ConnectFailed):
     """No connection within ``connection_timeout``.  The backend cannot have taken the request."""
 

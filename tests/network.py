@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from errno import EMFILE
 from typing import Any
 
 from attrs import define, field
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectBindError,
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+)
 from twisted.internet.interfaces import (
     IHostnameResolver,
     IPushProducer,
@@ -210,11 +217,13 @@ class Network(Clock):
 
     :ivar listeners: factory by port; a port that is not there refuses.
     :ivar unanswered: ports that never answer a connection.
+    :ivar exhausted: whether no descriptor is left to connect with.
     :ivar transports: every end of every connection ever made.
     """
 
     listeners: dict[int, Any] = field(factory=dict)
     unanswered: set[int] = field(factory=set)
+    exhausted: bool = False
     transports: list[MemoryTransport] = field(factory=list)
     running: bool = True
 
@@ -244,8 +253,9 @@ class Network(Clock):
         factory.startedConnecting(connector)
         if port in self.unanswered:
             return connector
-        if port not in self.listeners:
-            self.callLater(0, factory.clientConnectionFailed, connector, Failure(ConnectionRefusedError()))
+        if self.exhausted or port not in self.listeners:
+            reason = ConnectBindError(EMFILE, "Too many open files") if self.exhausted else ConnectionRefusedError()
+            self.callLater(0, factory.clientConnectionFailed, connector, Failure(reason))
             return connector
         self.callLater(0, self._join, factory, self.listeners[port], connector, host)
         return connector

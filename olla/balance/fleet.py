@@ -16,7 +16,7 @@ from olla.balance.rules import Rules
 from olla.balance.status import CheckOutcome, Status
 from olla.domain.endpoint import Endpoint
 from olla.domain.requirements import Requirements
-from olla.errors import BrokenBody, CircuitOpen, ClosedEarly, ConnectFailed, UpstreamFailure
+from olla.errors import BrokenBody, CircuitOpen, ClosedEarly, ConnectFailed, NothingLeft, UpstreamFailure
 from olla.events import Event
 from olla.interfaces import ISelector
 from olla.pending import Pending
@@ -243,6 +243,9 @@ class Fleet:
         self._now = now
         if isinstance(failure, ClosedEarly) and failure.reused and not failure.answered:
             self._forget(lease)  # the backend had given up an idle connection: a sign of nothing
+            return
+        if isinstance(failure, NothingLeft):
+            self._forget(lease)
             return
         breaker = lease.member.breaker
         self._count(lease, breaker.cut if isinstance(failure, BrokenBody) else breaker.failed)

@@ -27,7 +27,7 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from olla.domain.endpoint import Endpoint
-from olla.errors import OllaError
+from olla.errors import NothingLeft, OllaError
 from olla.upstream.dial import Dialler, failure_of
 
 REDIRECTS = 3
@@ -54,9 +54,11 @@ class Unanswered(OllaError):
     A question got no answer.
 
     :ivar detail: why, in a few words; nothing secret.
+    :ivar ours: it could not even be asked, for want of something of ours: this says nothing about the endpoint.
     """
 
     detail: str
+    ours: bool = False
 
     def __str__(self) -> str:
         return self.detail
@@ -129,7 +131,7 @@ class Asker:
         except UNANSWERED as error:
             if _given_up(error):
                 raise CancelledError from error
-            raise Unanswered(_why(error, endpoint)) from error
+            raise _why(error, endpoint) from error
 
     def forget(self, endpoint: Endpoint) -> None:
         """Drop what is kept for an endpoint that is configured no more."""
@@ -243,15 +245,16 @@ def _given_up(error: BaseException) -> bool:
     return isinstance(error, cancelled) or any(one.check(*cancelled) for one in getattr(error, "reasons", ()))
 
 
-def _why(error: BaseException, endpoint: Endpoint) -> str:
+def _why(error: BaseException, endpoint: Endpoint) -> Unanswered:
     """Say in a few words why nobody answered."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return Unanswered("no answer in time")
     if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
         inner = error.reasons[0].value
         if isinstance(inner, ParseError) or "Parse" in type(inner).__name__:
-            return "what answers does not speak HTTP"
-        return "the connection was closed without an answer"
+            return Unanswered("what answers does not speak HTTP")
+        return Unanswered("the connection was closed without an answer")
     if isinstance(error, ParseError):
-        return "what answers does not speak HTTP"
-    return failure_of(error, endpoint.authority).detail
+        return Unanswered("what answers does not speak HTTP")
+    failure = failure_of(error, endpoint.authority)
+    return Unanswered(failure.detail, isinstance(failure, NothingLeft))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import Any
 
 from OpenSSL import SSL
@@ -30,9 +32,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from olla.domain.endpoint import Endpoint
-from olla.errors import ConnectFailed, ConnectTimeout, TLSFailed, UpstreamFailure
+from olla.errors import ConnectFailed, ConnectTimeout, NothingLeft, TLSFailed, UpstreamFailure
 
 LONG = 3600.0
+SCARCE = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -91,6 +94,8 @@ def failure_of(reason: BaseException, where: str) -> UpstreamFailure:
         return reason
     if isinstance(reason, (TimeoutError, CancelledError)):
         return ConnectTimeout(f"no connection to {where} in time")
+    if _nothing_left(reason):
+        return NothingLeft(f"nothing left to connect to {where} with: too many files are open")
     if isinstance(reason, DNSLookupError):
         return ConnectFailed(f"the name of {where} cannot be resolved")
     if isinstance(reason, SSL.Error) or type(reason).__module__.startswith("service_identity"):
@@ -101,6 +106,19 @@ def failure_of(reason: BaseException, where: str) -> UpstreamFailure:
         )
         return ConnectFailed(f"{text} by {where}" if text.endswith("refused") else f"{text}: {where}")
     return ConnectFailed(f"connection failed: {where}")
+
+
+def _nothing_left(reason: BaseException) -> bool:
+    """Say whether a connection failed for want of descriptors or memory of ours."""
+    if isinstance(reason, ConnectError):
+        return reason.osError in SCARCE
+    if not isinstance(reason, DNSLookupError):
+        return False
+    try:  # a resolver that can open nothing only says that there is no such name
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in SCARCE
+    return False
 
 
 def tls_text(reason: BaseException) -> str:

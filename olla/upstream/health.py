@@ -77,8 +77,13 @@ class HealthChecker(Service):
             self._looked(self.member.endpoint.check_interval)
 
     async def _check(self) -> None:
-        outcome = await self._look()
-        self._looked(self.report(self.member, outcome))
+        try:
+            outcome = await self._look()
+        except Unanswered as error:
+            self._log.warn("Endpoint not checked", endpoint=self.member.endpoint.name, error=error.detail)
+            self._looked(self.member.endpoint.check_interval)
+        else:
+            self._looked(self.report(self.member, outcome))
 
     def _looked(self, pause: float) -> None:
         if self.running:
@@ -88,7 +93,11 @@ class HealthChecker(Service):
             self.first.callback(None)
 
     async def _look(self) -> CheckOutcome:
-        """Ask, and ask again after a fault of the network: one lost packet is no outage."""
+        """
+        Ask, and ask again after a fault of the network: one lost packet is no outage.
+
+        :raise Unanswered: when nobody could be asked, for want of something of ours.
+        """
         endpoint = self.member.endpoint
         pause = FIRST_PAUSE
         for attempt in range(1, ATTEMPTS + 1):
@@ -98,6 +107,8 @@ class HealthChecker(Service):
                     endpoint, endpoint.health_url, PURPOSE, BODY_LIMIT, endpoint.check_timeout
                 )
             except Unanswered as error:
+                if error.ours:
+                    raise
                 spent = self._clock.seconds() - asked
                 if attempt == ATTEMPTS or spent >= endpoint.check_timeout:
                     return CheckOutcome(0, spent, error.detail)

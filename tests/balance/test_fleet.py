@@ -18,6 +18,7 @@ from olla.errors import (
     ConnectFailed,
     ConnectTimeout,
     HeadTimeout,
+    NothingLeft,
     QueueFull,
     TLSFailed,
     UpstreamFailure,
@@ -245,6 +246,11 @@ class TrafficTests(SynchronousTestCase):
     def test_stale_connection(self) -> None:
         """A kept connection that had been given up says nothing (B76)."""
         self.fail_with(ClosedEarly("reset", reset=True, reused=True), 9)
+        self.assertEqual((self.a.status, self.a.breaker.failures), (Status.HEALTHY, 0))
+
+    def test_nothing_left(self) -> None:
+        """What we have no descriptor for says nothing about the endpoint (R52)."""
+        self.fail_with(NothingLeft("too many files are open"), 9)
         self.assertEqual((self.a.status, self.a.breaker.failures), (Status.HEALTHY, 0))
 
     def test_one_outage(self) -> None:

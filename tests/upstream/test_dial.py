@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
+from errno import EMFILE
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL, crypto
 from twisted.internet.defer import Deferred
 from twisted.internet.error import (
+    ConnectBindError,
     ConnectingCancelledError,
     ConnectionLost,
     ConnectionRefusedError,
@@ -26,7 +29,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.domain.endpoint import Endpoint
-from olla.errors import BadReply, ConnectFailed, ConnectTimeout, TLSFailed
+from olla.errors import BadReply, ConnectFailed, ConnectTimeout, NothingLeft, TLSFailed
 from olla.upstream.dial import Dialler, failure_of, tls_options
 from tests.network import Network
 from tests.support import Client, says_and_closes
@@ -60,6 +63,7 @@ class FailureTests(SynchronousTestCase):
             (NoRouteError(), ConnectFailed, "no route to host: h:1"),
             (DNSLookupError(), ConnectFailed, "the name of h:1 cannot be resolved"),
             (ConnectionLost(), ConnectFailed, "connection failed: h:1"),
+            (ConnectBindError(EMFILE, "?"), NothingLeft, "nothing left to connect to h:1 with"),
             (OSError(), ConnectFailed, "connection failed: h:1"),
             (TimeoutError(), ConnectTimeout, "no connection to h:1 in time"),
             (SSL.Error([("a", "b", "certificate verify failed")]), TLSFailed, "certificate verify failed"),
@@ -69,6 +73,15 @@ class FailureTests(SynchronousTestCase):
                 failure = failure_of(reason, "h:1")
                 self.assertIs(type(failure), kind)
                 self.assertIn(text, failure.detail)
+
+    def test_name_without_descriptors(self) -> None:
+        """A resolver that could open nothing says nothing about the name (R52)."""
+
+        def refuse(path: str, flags: int) -> int:
+            raise OSError(EMFILE, "Too many open files")
+
+        self.patch(os, "open", refuse)
+        self.assertIs(type(failure_of(DNSLookupError(), "h:1")), NothingLeft)
 
     def test_known(self) -> None:
         """What has a name already keeps it."""

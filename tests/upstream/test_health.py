@@ -109,6 +109,16 @@ class LookTests(HealthCase):
         self.assertEqual(self.status(checker), "healthy")
         self.assertEqual([outcome.latency for _, outcome in self.outcomes], [0.0])
 
+    def test_nothing_left(self) -> None:
+        """What cannot be asked for want of descriptors keeps its state, and is asked again after an interval (R52)."""
+        (checker,) = self.watch(says(answer(b"{}")), check_interval=5.0)
+        self.network.exhausted = True
+        self.network.wait(60.0)
+        self.assertEqual((len(self.outcomes), self.status(checker)), (1, "healthy"))
+        self.network.exhausted = False
+        self.network.wait(5.0)
+        self.assertEqual((len(self.outcomes), self.status(checker)), (2, "healthy"))
+
     def test_timeout(self) -> None:
         """Silence is one attempt, as long as the endpoint's limit, and then it is offline (B12, B15)."""
         (checker,) = self.watch(says(b""), check_timeout=2.0)
