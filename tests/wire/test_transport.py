@@ -85,6 +85,23 @@ class Pull:
         """Nothing to be done."""
 
 
+class Push:
+    """A push producer that only notes whether it is held back."""
+
+    paused = False
+
+    def pauseProducing(self) -> None:
+        """Hold on."""
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        """Go on."""
+        self.paused = False
+
+    def stopProducing(self) -> None:
+        """Nothing to be done."""
+
+
 class LoopbackTests(TestCase):
     """Real sockets on loopback."""
 
@@ -132,6 +149,17 @@ class LoopbackTests(TestCase):
         transport: Any = self.server.talk.transport
         transport.registerProducer(Pull(transport, 50), False)
         self.assertEqual(len(await self.client.talk.hear(50_000)), 50_000)
+
+    async def test_full(self) -> None:
+        """A producer is held back as soon as the socket is full, and no more than one write is kept (R49)."""
+        server: Any = self.server.talk.transport
+        self.client.talk.transport.pauseProducing()  # type: ignore[union-attr]  # a TCP transport
+        push = Push()
+        server.registerProducer(push, True)
+        while not push.paused:
+            server.write(bytes(20_000))
+            self.assertLessEqual(len(server.dataBuffer) + server._tempDataLen, 20_000)
+        self.assertGreater(server._tempDataLen, 0)
 
     async def test_gone(self) -> None:
         """Writing to a connection that the other end has reset never raises; ``connectionLost`` tells."""
