@@ -41,7 +41,7 @@ setup(
         "psutil>=7",
     ],
     extras_require={
-        "test": ["hypothesis>=6.130", "prometheus_client>=0.22,<1"],
+        "test": ["hypothesis>=6.130", "jsonschema>=4.23,<5", "prometheus_client>=0.22,<1"],
         "dev": [
             "hypothesis>=6.130",
             "import-linter>=2.5,<3",

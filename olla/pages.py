@@ -64,7 +64,13 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
 
     status = _status_pages(parts)
     fixed: dict[str, Callable[[Query], Page]] = {}
-    document = OpenApiPage(__version__, lambda: fixed, lambda: parts.routes.prefixes, lambda: parts.routes.listings)
+    document = OpenApiPage(
+        __version__,
+        lambda: fixed,
+        lambda: parts.routes.prefixes,
+        lambda: parts.routes.listings,
+        lambda: parts.routes.running,
+    )
     fixed.update(
         {
             "/internal/health": status.health,

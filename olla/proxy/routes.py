@@ -119,9 +119,14 @@ class Routes:
         return [f"{ROOT}/{prefix}" for prefix in self._scopes]
 
     @property
-    def listings(self) -> Sequence[str]:
-        """Paths of the listings of models under these."""
-        return [f"{ROOT}/{prefix}{path}" for prefix, path in self._listings]
+    def listings(self) -> Mapping[str, str]:
+        """Paths of the listings of models under these, each with the name of its shape."""
+        return {f"{ROOT}/{prefix}{path}": listing.format for (prefix, path), listing in self._listings.items()}
+
+    @property
+    def running(self) -> Sequence[str]:
+        """Paths under these that tell what models are in memory."""
+        return [scope.prefix + RUNNING for scope in self._scopes.values() if scope.profiles == OLLAMA]
 
     def is_proxied(self, method: bytes, target: bytes) -> bool:
         """Say whether a backend answers this; with ``False`` it is a page of ours, or nothing."""
