@@ -1,44 +1,67 @@
 """
 Starts Olla with its two embedded engines, and lets schemathesis loose on it; ends with what that ends with.
 
-Pages of ours must never fail, whatever they are asked; what lies under a prefix is answered by a backend, so that
-there only the form of our own answers counts.
+Three runs: the pages of ours, which must never fail, whatever they are asked; what lies under a prefix, where only
+the form of our own answers counts; and requests as clients make them of the engines, by a small document of their own.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.process.program import Program
+from tests.process.program import ROOT, Program
 
 SEED = "1"
-LIMIT = 180.0
+SECONDS = 120.0  # for one run at the very most; as many requests are made everywhere
 BEHIND = r"\{path\}"
-FORM = "status_code_conformance,content_type_conformance,response_schema_conformance"
+FORM = (
+    "status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,"
+    "not_our_fault"
+)
+OF_PAGES = f"not_a_server_error,{FORM}"
+ASKED = Path(__file__).with_name("asked.yaml")
 
 
-def run(program: Program, *arguments: str) -> int:
-    """Run it once; gives its exit status."""
+def run(program: Program, document: str, checks: str, examples: int, *arguments: str) -> int:
+    """
+    Run it once.
+
+    :param checks: their names.
+    :param examples: requests made up for each method of each path, beside those at the edges of its schemas.
+    :return: exit status.
+    """
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
-        *("run", f"http://127.0.0.1:{program.port}/openapi.json"),
-        *("--seed", SEED, "--request-timeout", "10", "--generation-database", "none"),
+        *("run", document, "--url", f"http://127.0.0.1:{program.port}"),
+        *("--checks", checks, "--max-examples", str(examples)),
+        *("--seed", SEED, "--generation-deterministic"),
+        *("--request-timeout", "10", "--warnings", "off"),
         *arguments,
     ]
-    return subprocess.run(command, timeout=LIMIT, check=False).returncode
+    environ = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, timeout=SECONDS, check=False, env=environ, cwd=program.folder).returncode
 
 
 def main() -> int:
-    """Run it on the pages, then on the prefixes."""
+    """Run it on the pages, on the prefixes and on the engines; then see that nothing has been logged as a fault."""
     program = Program("--demo", config={"logging": {"level": "error"}}).wait()
+    ours = f"http://127.0.0.1:{program.port}/openapi.json"
     try:
-        pages = run(
-            program, "--max-examples", "15", "--checks", f"not_a_server_error,{FORM}", "--exclude-path-regex", BEHIND
-        )
-        prefixes = run(program, "--max-examples", "5", "--checks", FORM, "--include-path-regex", BEHIND)
-        return pages or prefixes
+        failed = [
+            run(program, ours, OF_PAGES, 25, "--exclude-path-regex", BEHIND),
+            run(program, ours, FORM, 2, "--include-path-regex", BEHIND),
+            run(program, str(ASKED), FORM, 50),
+        ]
+        program.signal(signal.SIGTERM)
+        status, _, logged = program.end()
+        if status or "Traceback" in logged:
+            print(f"Olla ended with {status}\n{logged}")
+            return 1
+        return int(any(failed))
     finally:
         program.stop()
 
