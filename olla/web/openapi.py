@@ -117,7 +117,7 @@ class OpenApiPage:
     def document(self) -> Json:
         """Make the document."""
         prefixes = self.prefixes()
-        paths: Json = {path: _read(_page(PAGES[path])) for path in self.pages()}
+        paths: Json = {path: _read(_page(PAGES[path])) for path in self.pages() if path in PAGES}
         paths["/olla/models"] = _read(_models())
         paths["/olla/models/{id}"] = _read(_model("A single model", "DetailedModel"), [_parameter("id", ID)])
         for path, format in self.listings().items():

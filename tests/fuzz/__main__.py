@@ -54,7 +54,7 @@ def main() -> int:
         failed = [
             run(program, ours, OF_PAGES, 25, "--exclude-path-regex", BEHIND),
             run(program, ours, FORM, 2, "--include-path-regex", BEHIND),
-            run(program, str(ASKED), FORM, 50),
+            run(program, str(ASKED), FORM, 20),
         ]
         program.signal(signal.SIGTERM)
         status, _, logged = program.end()
