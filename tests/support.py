@@ -319,6 +319,8 @@ class ProxyCase(SynchronousTestCase):
         self.network.wait(12.0, 0.05)
         self.successResultOf(stopped)
         self.assertEqual([str(call) for call in self.network.getDelayedCalls()], [])
+        self.assertEqual([str(one.getPeer()) for one in self.network.transports if not one.disconnected], [])
+        self.assertNotIn(PORT, self.network.listeners)
 
     def connect(self, peer: str = "192.0.2.7") -> Client:
         """Connect a client."""

@@ -57,6 +57,17 @@ class Rates(ProxyCase):
             self.assertEqual((error["code"], error["message"]), ("RATE_LIMIT_EXCEEDED", "Too Many Requests"))
         self.assertEqual(self.status()["security"]["violations"]["rate_limits"], 3)
 
+    def test_one_allowance(self) -> None:
+        """OpenAI's, Ollama's and the universal prefix, and listings, draw on one and the same allowance (B121)."""
+        paths = ("/olla/openai/x", "/olla/proxy/x", "/olla/ollama/api/chat", "/olla/models", "/olla/openai/v1/models")
+        for first in paths:
+            self.stop()
+            self.setUp()
+            self.begin(burst_size=1)
+            self.get(first)
+            self.assertEqual([self.get(path).status for path in paths], [429] * len(paths), first)
+            self.assertEqual(self.get("/olla/models", peer="192.0.2.8").status, 200)
+
     def test_health_has_its_own(self) -> None:
         """The health page answers while a client, or everybody, is refused (C63, C64)."""
         self.begin(burst_size=30, global_burst_size=30, global_requests_per_minute=6)

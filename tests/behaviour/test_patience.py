@@ -50,6 +50,23 @@ class Held(ProxyCase):
 class ForBackends(Held):
     """Silence and slowness of a backend."""
 
+    def test_idle_hour(self) -> None:
+        """A stream that is silent for an hour is in flight all the time, on every page, and counts as before (B113)."""
+        client = self.begin(
+            SSE + chunk(b"data: 1\n\n"),
+            proxy={"read_timeout": "3h", "response_timeout": "0s"},
+            endpoint={"check_interval": "20m"},
+        )
+        for _ in range(2):
+            endpoint = self.get("/internal/status/endpoints").json["endpoints"][0]
+            self.assertEqual((endpoint["active_connections"], self.status()["system"]["active_connections"]), (1, 1))
+            self.assertRegex(self.get("/internal/metrics").body.decode(), r"olla_endpoint_connections\{[^}]*\} 1\b")
+            self.network.wait(4000.0, 10.0)
+        self.say(chunk(b"data: 2\n\n") + b"0\r\n\r\n")
+        self.assertTrue(client.whole)
+        endpoint = self.get("/internal/status/endpoints").json["endpoints"][0]
+        self.assertEqual((endpoint["active_connections"], endpoint["request_count"]), (0, 1))
+
     def test_no_head(self) -> None:
         """No head within ``response_header_timeout`` is 502, and the backend is hung up on (C35, R32)."""
         client = self.begin(proxy={"response_header_timeout": "3s"})
