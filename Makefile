@@ -15,7 +15,7 @@ SCENARIOS ?=
 ONLY ?=
 PAGE ?= docs/performance.rst
 
-.PHONY: run test test-real fuzz bench bench-smoke check lint types arch format docs clean
+.PHONY: run test test-real fuzz coverage-of-spec bench bench-smoke check lint types arch format docs clean
 
 run: $(READY)            ## set everything up and start with two embedded engines
 	$(BIN)/twistd --nodaemon --pidfile= olla --demo
@@ -39,6 +39,9 @@ $(PROGRAMS)/%: bench/%.c
 
 fuzz: $(FUZZ)/.ready     ## requests of every kind, out of /openapi.json
 	$(FUZZ)/bin/python -m tests.fuzz
+
+coverage-of-spec: $(READY) ## what is promised, and no test cites
+	$(BIN)/python -m tests.statements
 
 check: lint types arch   ## what every commit must pass
 

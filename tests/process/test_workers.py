@@ -107,7 +107,7 @@ class Workers(ProgramCase):
         self.assertEqual([one["process"]["pid"] for one in processes], [one.pid for one in kept])
 
     def test_dead_worker_is_replaced(self) -> None:
-        """A killed worker has a successor that serves within a second; streams at the others go on whole."""
+        """A killed worker has a successor that serves within a second; streams at the others go on whole (R66)."""
         program = self.run_program("--demo", "--workers", "2", config={}).wait()
         one, two = self.workers(program, 1, 2)
         stream = two.begin("POST", PATH, CHAT)
