@@ -39,7 +39,7 @@ from olla.interfaces import IExchange, ISelector
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
 from olla.pages import make_pages
-from olla.pending import Pending, Task
+from olla.pending import Task
 from olla.plugged import limiter_factories, selector_factories
 from olla.proxy.adapt import Adapter
 from olla.proxy.admission import Admission
@@ -47,6 +47,7 @@ from olla.proxy.answers import REASONS, Answers
 from olla.proxy.forward import Forwarder
 from olla.proxy.narrowing import Narrower, Plans, Readiness
 from olla.proxy.objects import Objects
+from olla.proxy.refreshing import Refresher
 from olla.proxy.routes import Routes
 from olla.proxy.session import Sessions
 from olla.proxy.story import Story
@@ -65,7 +66,6 @@ from olla.wire.compose import reply_head
 from olla.wire.transport import at_once
 
 FIRST_LOOK = 2.0
-REFRESH_AGAIN = 5.0
 REMEMBERED_PATHS = 4096
 
 
@@ -117,7 +117,6 @@ class Parts:
             config.model_registry.enable_unifier,
         )
         self.readiness = Readiness()
-        self._refreshed_at: dict[str, float] = {}
         self._supported: dict[tuple[str, str], bool] = {}
         self.asker = Asker(reactor, __version__)
         self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
@@ -131,10 +130,11 @@ class Parts:
         self.routes = Routes(self.profiles, assembly.disabled_prefixes(config), config.proxy.ollama.allow_management)
         self.narrowing = self._make_narrowing()
         self.plans = self._make_plans()
+        refresher = Refresher(self._list_anew, self._replan, self.clock)
         self.forwarder = Forwarder(
             self.admission,
             self.routes,
-            Narrower(self.readiness, self.plans.plan, self._refresh).narrow,
+            Narrower(self.readiness, self.plans.plan, refresher.refreshed).narrow,
             self.fleet,
             self.adapter,
             self.upstream,
@@ -305,28 +305,14 @@ class Parts:
     def _plan(self, scope: Scope, wanted: Requirements) -> Plan:
         return self.narrowing.narrow(self.fleet.members, scope, wanted, self._locate(wanted), self.clock())
 
-    def _refresh(self, plan: Plan, scope: Scope, wanted: Requirements) -> Pending[Plan]:
-        """Read the listings anew for a model that nobody has, at most once in five seconds for each name."""
-        done: Pending[Plan] = Pending()
+    def _replan(self, scope: Scope, wanted: Requirements, how: Refreshed) -> Plan:
+        return self.narrowing.narrow(self.fleet.members, scope, wanted, self._locate(wanted), self.clock(), how)
 
-        def again(how: Refreshed) -> None:
-            now, located = self.clock(), self._locate(wanted)
-            done.fire(self.narrowing.narrow(self.fleet.members, scope, wanted, located, now, how))
-
-        now = self.clock()
-        asked = self._refreshed_at.get(wanted.model)
-        if asked is not None and now - asked < REFRESH_AGAIN:
-            again(Refreshed.DONE)
-            return done
-        if len(self._refreshed_at) >= 1000:
-            self._refreshed_at.clear()
-        self._refreshed_at[wanted.model] = now
+    def _list_anew(self, members: Sequence[Member], wanted: Requirements) -> Deferred[bool]:
         limit = self.config.model_registry.routing_strategy.options.discovery_timeout
-        reading = self._reread(plan.refresh, wanted).addTimeout(limit, self._reactor)
-        reading.addCallbacks(lambda _: again(Refreshed.DONE), lambda _: again(Refreshed.FAILED))
-        return done
+        return self._reread(members, wanted).addTimeout(limit, self._reactor, lambda late, seconds: False)
 
-    def _reread(self, members: Sequence[Member], wanted: Requirements) -> Deferred[Any]:
+    def _reread(self, members: Sequence[Member], wanted: Requirements) -> Deferred[bool]:
         return self.discoveries[0].refresh(members)
 
     # What endpoints tell ---------------------------------------------------------------------------------------

@@ -137,8 +137,8 @@ class SupervisorService(ProxyService):
         page: Any = self.parts.pages.fixed[question.path](question.query)
         return Shown(page.status, tuple(page.fields), page.body, page.tag, page.zippable)
 
-    def _read(self, members: Sequence[Any]) -> Deferred[Any]:
-        return gatherResults([discovery.refresh(members) for discovery in self.parts.discoveries])
+    def _read(self, members: Sequence[Any]) -> Deferred[bool]:
+        return gatherResults([one.refresh(members) for one in self.parts.discoveries]).addCallback(any)
 
     def _listed(self, event: ModelsListed) -> None:
         member = self.parts.fleet.get(event.endpoint.name)

@@ -31,6 +31,7 @@ from olla.crew.messages import (
     Measured,
     Ready,
     Refresh,
+    Refreshed,
     Reload,
     Show,
     Shown,
@@ -173,10 +174,11 @@ class WorkerParts(Parts):
 
         return page
 
-    def _reread(self, members: Sequence[Member], wanted: Requirements) -> Deferred[Any]:
+    def _reread(self, members: Sequence[Member], wanted: Requirements) -> Deferred[bool]:
         names = tuple(member.name for member in members)
         limit = self.config.model_registry.routing_strategy.options.discovery_timeout
-        return as_deferred(self.desk.ask(Refresh(wanted.model, names), limit + 1.0))
+        asked: Deferred[Refreshed] = as_deferred(self.desk.ask(Refresh(wanted.model, names), limit + 1.0))
+        return asked.addCallbacks(lambda told: told.read, lambda unanswered: False)
 
     def _changed(self, event: Event) -> None:
         """An endpoint was found to be down here; the owner hears of it by another way, and logs it."""

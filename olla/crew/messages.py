@@ -128,7 +128,9 @@ class Shown(Message, frozen=True):
 
 
 class Refreshed(Message, frozen=True):
-    """The listings have been read, as far as they could be."""
+    """The listings have been read, as far as they could be; ``read`` is whether any could."""
+
+    read: bool
 
 
 class Found(Message, frozen=True):

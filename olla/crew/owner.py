@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 
-from attrs import define, field
+from attrs import Factory, define, field
+from cachetools import TTLCache
 from msgspec import structs
 from twisted.internet.defer import Deferred
 
@@ -61,7 +61,7 @@ class Owner:
     :ivar objects: where the objects of all were made.
     :ivar admit: asks the limiters of all.
     :ivar page: makes a page of ours, from what was counted here.
-    :ivar read: reads the listings of endpoints anew; fires when that is over.
+    :ivar read: reads the listings of endpoints anew; fires with whether any could be read.
     :ivar models: gives the models that an endpoint of that name lists.
     :ivar counters: told of each thing that is counted.
     :ivar write: takes lines for the log.
@@ -74,7 +74,7 @@ class Owner:
     objects: Objects
     admit: Callable[[str, str, float], IVerdict]
     page: Callable[[Show], Shown]
-    read: Callable[[Sequence[Member]], Deferred[Any]]
+    read: Callable[[Sequence[Member]], Deferred[bool]]
     models: Callable[[str], tuple[ListedModel, ...]]
     counters: Callable[[Event], None]
     write: Callable[[bytes], None]
@@ -84,7 +84,10 @@ class Owner:
     _ready: bool = field(init=False, default=False)
     _states: dict[str, State] = field(init=False, factory=dict)
     _loads: dict[int, Loads] = field(init=False, factory=dict)
-    _read_for: dict[str, float] = field(init=False, factory=dict)
+    _reading_for: dict[str, list[Callable[[Result], None]]] = field(init=False, factory=dict)
+    _read_for: MutableMapping[str, bool] = field(
+        init=False, default=Factory(lambda self: TTLCache(MANY, AGAIN, self.clock), takes_self=True)
+    )
     _gatherings: list[_Gathering] = field(init=False, factory=list)
     _endpoints: dict[str, Endpoint] = field(init=False, factory=dict)  # those that are gone too: events name them
 
@@ -193,17 +196,20 @@ class Owner:
             self._gather(lambda post, done: post.count(done), lambda: answer(self.page(question)))
 
     def refresh(self, model: str, members: Sequence[Member], answer: Callable[[Result], None]) -> None:
-        """Read listings anew, once in five seconds for each model that nobody has."""
-        now = self.clock()
-        if now - self._read_for.get(model, -AGAIN) < AGAIN:
-            answer(Refreshed())
+        """Read listings anew, once in five seconds for each model that nobody has; who asks meanwhile waits."""
+        read = self._read_for.get(model)
+        if read is not None:
+            answer(Refreshed(read))
             return
-        if len(self._read_for) >= MANY:
-            self._read_for.clear()
-        self._read_for[model] = now
+        waiting = self._reading_for.setdefault(model, [])
+        waiting.append(answer)
+        if len(waiting) > 1:
+            return
 
-        def over(_: object) -> None:
-            answer(Refreshed())
+        def over(result: object) -> None:
+            read = self._read_for[model] = result is True
+            for answer in self._reading_for.pop(model):
+                answer(Refreshed(read))
 
         self.read(members).addBoth(over)
 

@@ -88,13 +88,12 @@ class Narrower:
     Makes plans.
 
     :ivar plan: finds the endpoints for a request, with what is known now.
-    :ivar refreshed: reads listings anew for a model that nobody has; fires with whether that could be done.
-    :ivar replan: makes the plan after that.
+    :ivar refreshed: reads listings anew for a model that nobody has, and makes the plan after that.
     """
 
     readiness: Readiness
     plan: Callable[[Scope, Requirements], Plan]
-    refreshed: Callable[[Plan, Scope, Requirements], Pending[Plan]]
+    refreshed: Callable[[Plan, Scope, Requirements], Awaitable[Plan]]
 
     def narrow(self, scope: Scope, wanted: Requirements) -> Plan | Awaitable[Plan]:
         """Find who can serve a request, or what to wait for; the plan may be a refusal."""

@@ -126,9 +126,14 @@ class Discovery(Service):
         """Drop what is kept for an endpoint that is configured no more."""
         self._trouble.pop(member, None)
 
-    def refresh(self, members: Sequence[Member]) -> Deferred[Any]:
-        """Read the listings of ``members`` now; fires when all are over."""
-        return gatherResults([self.read(member) for member in members])
+    def refresh(self, members: Sequence[Member]) -> Deferred[bool]:
+        """
+        Read the listings of ``members`` now.
+
+        :return: fires with whether any could be read, when all are over; cancelling it only ends the wait.
+        """
+        reading = gatherResults([self.read(member) for member in members], consumeErrors=True)
+        return reading.addCallback(lambda _: any(member not in self._trouble for member in members))
 
     def _pass(self) -> None:
         """Begin a pass; nobody waits for it, so that a slow endpoint delays no later pass of another."""
