@@ -144,6 +144,7 @@ class Parts:
             self.clock,
             Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
             self.objects,
+            config.proxy.profile,
             config.proxy.stream_error_events,
             self._crashed,
             time.time,

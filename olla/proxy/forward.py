@@ -15,6 +15,7 @@ from olla.balance.affinity import Stay
 from olla.balance.eligible import Plan
 from olla.balance.fleet import Fleet, Lease, Member
 from olla.dialect.envelope import abort_event
+from olla.dialect.flush import flushes
 from olla.dialect.inspect import requirements
 from olla.dialect.retry_after import retry_after
 from olla.dialect.usage import tap_for
@@ -44,6 +45,7 @@ from olla.pending import Cancelled, Pending
 from olla.proxy.adapt import Adapter
 from olla.proxy.admission import PROXY, Admission
 from olla.proxy.answers import Answers
+from olla.proxy.gathering import Gathering
 from olla.proxy.objects import Objects
 from olla.proxy.routes import Route, Routes
 from olla.proxy.session import Sessions
@@ -51,6 +53,7 @@ from olla.proxy.story import Story
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 DESCRIBED = "described"
+GATHERED = "gathered"
 TARGET = b"x-olla-target-endpoint"
 REPEATABLE = (
     "/embeddings",
@@ -107,6 +110,7 @@ class Forwarder:
     :ivar adapter: makes the request for one endpoint: target, fields, the model's name there.
     :ivar sessions: keeps conversations where they are; ``None`` when that is switched off.
     :ivar objects: knows which endpoint has what it made for a client.
+    :ivar profile: when what a backend sends is flushed: ``auto``, ``streaming``, ``standard``.
     :ivar error_events: whether a broken stream says so in its own dialect before it is cut.
     :ivar crashed: told of a fault of ours, with the request's id.
     :ivar wall: seconds since 1970, to understand dates of backends.
@@ -124,6 +128,7 @@ class Forwarder:
     clock: Callable[[], float]
     sessions: Sessions | None
     objects: Objects
+    profile: str
     error_events: bool
     crashed: Callable[[str], None]
     wall: Callable[[], float]
@@ -293,6 +298,8 @@ class Forwarder:
     ) -> None:
         kind, packed = _described(reply.head)
         tap = tap_for(kind, packed, reply.head.length)
+        if self._gathers(reply.head, kind, story.stream):
+            exchange = Gathering(exchange)
         try:
             await reply.relay(exchange, tap.keep if tap is not None else None)
         except BrokenBody as broken:
@@ -312,6 +319,13 @@ class Forwarder:
                 self.objects.note(tap.kept(), lease.member)
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
+
+    def _gathers(self, head: Head, kind: bytes | None, stream: bool) -> bool:
+        """Say whether nobody waits for each piece of a reply's body."""
+        gathers: bool | None = head.made.get(GATHERED)
+        if gathers is None:
+            gathers = head.made[GATHERED] = not flushes(self.profile, kind, stream=False)
+        return gathers and not flushes(self.profile, kind, stream)
 
     def _refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
         story.outcome = "failed" if story.attempts else "rejected"
