@@ -134,7 +134,9 @@ class Routes:
             route = self.find(target)
         except Refusal:
             return False
-        return not route.is_page(method) and not self.unsupported(route)
+        if route.is_page(method) and (route.running or not asks_backend(target)):
+            return False
+        return not self.unsupported(route)
 
     def unsupported(self, route: Route) -> NotSupported | None:
         """Give the refusal of what cannot be spread over several backends (http-api.md §2.4)."""
@@ -183,6 +185,11 @@ class Routes:
             whole = self._listings.get((prefix, "/v1/models"))
             return None if whole is None else Listing(whole.profiles, whole.format, model)
         return None
+
+
+def asks_backend(target: bytes) -> bool:
+    """Say whether a client wants a backend's own listing, with all that only that one says (http-api.md §14)."""
+    return b"proxy=true" in target.partition(b"?")[2].split(b"&")
 
 
 def _spellings(profile: Profile) -> Iterable[str]:

@@ -112,16 +112,18 @@ class App:
                 raise unsupported
             if route.running and request.method in READING:
                 return self.pages.running(query)
-            if route.listing is None:
-                raise RouteNotFound(f"No route for {request.method.decode('latin-1')} {route.path}")
+            assert route.listing is not None  # what is no page is proxied
             return self.pages.listing(route.listing, query)
 
         try:
-            self.routes.find(request.target)
+            route = self.routes.find(request.target)
+        except RouteNotFound:
+            return self._no_route(stock)
         except Refusal as refusal:
             self._refuse(stock, refusal)  # nothing is counted against the client for a path that is none
             return Deferred()
-        exchange.surface = "models"
+        if route.is_page(request.method):
+            exchange.surface = "models"
         return self._show(stock, PROXY, page)
 
     def _forward(self, exchange: SiteExchange) -> Deferred[None]:
@@ -204,6 +206,9 @@ class App:
         return Deferred()
 
     def _not_found(self, stock: FrontRequest, failure: Failure) -> Deferred[None]:
+        return self._no_route(stock)
+
+    def _no_route(self, stock: FrontRequest) -> Deferred[None]:
         request = _exchange(stock).request
         path = request.target.partition(b"?")[0].decode("latin-1")
         self._refuse(stock, RouteNotFound(f"No route for {request.method.decode('latin-1')} {path}"))

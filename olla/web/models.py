@@ -64,7 +64,7 @@ class ModelPages:
         asked = _value(query, b"format") or "unified"
         format = FORMATS.get(asked.lower())
         if format is None:
-            raise InvalidFormat(f"Unsupported format {_short(asked)}; supported: {', '.join(sorted(FORMATS))}")
+            raise InvalidFormat(f"Invalid format: {_short(asked)}. Supported formats: {', '.join(sorted(FORMATS))}")
         return self._listing(None, format, _selection(query))
 
     def one(self, id: str, query: Query) -> Page:
@@ -149,7 +149,7 @@ class ModelPages:
 def _selection(query: Query) -> Selection:
     available = _value(query, b"available")
     if available not in ("", "true", "false"):
-        raise InvalidParameter("available must be true or false", name="available")
+        raise InvalidParameter("invalid value for 'available' parameter. Use 'true' or 'false'", name="available")
     type_ = TYPE_OF_CAPABILITY.get(_value(query, b"capability").lower()) or _value(query, b"type")
     return Selection(
         endpoint=_value(query, b"endpoint"),

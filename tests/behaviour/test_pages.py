@@ -69,6 +69,18 @@ class Pages(ProxyCase):
             self.assertEqual(self.get(path).body, client.body)
         self.assertEqual(self.backend.seen, [])
 
+    def test_own_listing_of_a_backend(self) -> None:
+        """``?proxy=true`` asks one backend for its own listing, as it writes it (http-api.md §14)."""
+        self.start({"a": self.backend})
+        for path, line in (
+            ("/olla/openai/v1/models?proxy=true", b"GET /v1/models?proxy=true HTTP/1.1"),
+            ("/olla/proxy/v1/models/m?x=1&proxy=true", b"GET /v1/models/m?x=1&proxy=true HTTP/1.1"),
+        ):
+            client = self.get(path)
+            self.assertEqual((client.json, client.field("X-Olla-Endpoint")), ({"from": "backend"}, "a"))
+            self.assertEqual(self.backend.seen[-1].line, line)
+        self.assertNotEqual(self.get("/olla/openai/v1/models?proxy=false").json, {"from": "backend"})
+
     def test_prefixes(self) -> None:
         """Each prefix of §2.4 is a route: with no endpoint of its kind it says so, in its own words (C8, C9, C10)."""
         self.start({"a": self.backend})
