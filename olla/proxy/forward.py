@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from attrs import define, frozen
+from msgspec import structs
 
 from olla.balance.affinity import Stay
 from olla.balance.eligible import Plan
 from olla.balance.fleet import Fleet, Lease, Member
 from olla.dialect.envelope import abort_event
 from olla.dialect.flush import flushes
+from olla.dialect.inflate import inflated
 from olla.dialect.inspect import requirements
 from olla.dialect.retry_after import retry_after
 from olla.dialect.usage import tap_for
@@ -176,13 +178,16 @@ class Forwarder:
         unsupported = self.routes.unsupported(route)
         if unsupported is not None:
             raise unsupported
+        packed = request.get(b"content-encoding")
         wanted = requirements(
             route.path,
             request.target.partition(b"?")[2],
             request.get(b"content-type"),
-            request.body,
+            request.body if packed is None else inflated(request.body, packed),
             request.get(b"x-olla-session-id"),
         )
+        if packed is not None:
+            wanted = structs.replace(wanted, spans=())  # where they stand in what we looked at, not in what is sent
         story.model, story.stream, story.session = wanted.model, wanted.stream, wanted.session
         return wanted
 
