@@ -9,7 +9,7 @@ from typing import Any
 from olla.config import load
 from olla.plugged import limiter_factories, selector_factories
 from olla.service import makeProxyService
-from tests.support import PORT, Backend, ProxyCase, answer, on_each_engine, request, says
+from tests.support import PORT, Backend, BackendConnection, ProxyCase, Seen, answer, on_each_engine, request, says
 
 
 @on_each_engine
@@ -48,9 +48,14 @@ class Starting(ProxyCase):
         self.assertEqual({checker.running for checker in checkers}, {0})
 
     def test_slow_backend(self) -> None:
-        """One backend that says nothing holds nobody back for longer than two seconds, and others at no time (B7)."""
+        """One backend that does not tell its models holds nobody back for longer than two seconds, and others at no time (B7)."""
         slow, quick = Backend(), Backend(models=["q"], play=says(answer({"from": "quick"})))
-        slow.asked = lambda connection, seen: None  # type: ignore[method-assign]
+
+        def asked(connection: BackendConnection, seen: Seen) -> None:
+            if "HealthChecker" in seen.fields("User-Agent")[0]:
+                connection.transport.write(answer({}))
+
+        slow.asked = asked  # type: ignore[method-assign]
         self.start({"slow": slow, "quick": quick})
         client = self.post(body={"model": "q"})
         self.assertEqual((client.status, client.json), (200, {"from": "quick"}))
