@@ -145,6 +145,7 @@ class Parts:
             Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
             self.objects,
             config.proxy.profile,
+            config.aliases.rewrite_response,
             config.proxy.stream_error_events,
             self._crashed,
             time.time,

@@ -7,7 +7,7 @@ The journey of one request: admit, read, narrow, lease, adapt, send, relay, tell
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 
 from attrs import define, frozen
 from msgspec import structs
@@ -16,7 +16,6 @@ from olla.balance.affinity import Stay
 from olla.balance.eligible import Plan
 from olla.balance.fleet import Fleet, Lease, Member
 from olla.dialect.envelope import abort_event
-from olla.dialect.flush import flushes
 from olla.dialect.inflate import inflated
 from olla.dialect.inspect import requirements
 from olla.dialect.retry_after import retry_after
@@ -47,15 +46,15 @@ from olla.pending import Cancelled, Pending
 from olla.proxy.adapt import Adapter
 from olla.proxy.admission import PROXY, Admission
 from olla.proxy.answers import Answers
-from olla.proxy.gathering import Gathering
+from olla.proxy.gathering import Gathering, gathers
 from olla.proxy.objects import Objects
+from olla.proxy.renaming import Renaming, naming_back
 from olla.proxy.routes import Route, Routes
 from olla.proxy.session import Sessions
 from olla.proxy.story import Story
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 DESCRIBED = "described"
-GATHERED = "gathered"
 TARGET = b"x-olla-target-endpoint"
 REPEATABLE = (
     "/embeddings",
@@ -113,6 +112,7 @@ class Forwarder:
     :ivar sessions: keeps conversations where they are; ``None`` when that is switched off.
     :ivar objects: knows which endpoint has what it made for a client.
     :ivar profile: when what a backend sends is flushed: ``auto``, ``streaming``, ``standard``.
+    :ivar names_back: whether the model in an answer gets the name that the client has used.
     :ivar error_events: whether a broken stream says so in its own dialect before it is cut.
     :ivar crashed: told of a fault of ours, with the request's id.
     :ivar wall: seconds since 1970, to understand dates of backends.
@@ -131,6 +131,7 @@ class Forwarder:
     sessions: Sessions | None
     objects: Objects
     profile: str
+    names_back: bool
     error_events: bool
     crashed: Callable[[str], None]
     wall: Callable[[], float]
@@ -160,7 +161,10 @@ class Forwarder:
             lease, reply = await self._obtain(request, route, wanted, plan, stay, story)  # 4 lease 5 adapt 6 send
             try:
                 session = self._settle(stay, lease, wanted, story)
-                self._respond(exchange, reply, [*limits, *session], story)
+                names = naming_back(request, _described(reply.head), story.model, wanted) if self.names_back else None
+                self._respond(exchange, reply, [*limits, *session], story, renamed=names is not None)
+                if names is not None:
+                    exchange = Renaming(exchange, names)
                 await self._relay(exchange, reply, lease, wanted, story)  # 7 relay
             finally:
                 lease.release()
@@ -292,10 +296,13 @@ class Forwarder:
             AttemptFailed(story.request.id, endpoint, reason_of(failure), failure.detail, story.attempts, remaining)
         )
 
-    def _respond(self, exchange: IExchange, reply: IReply, limits: Sequence[tuple[bytes, bytes]], story: Story) -> None:
+    def _respond(self, exchange: IExchange, reply: IReply, extra: Fields, story: Story, *, renamed: bool) -> None:
         now = self.clock()
         story.status, story.head_at, story.reply = reply.head.status, now, reply
-        exchange.respond(self.answers.relayed(reply.head, story, limits, now))
+        head = self.answers.relayed(reply.head, story, extra, now)
+        if renamed:
+            head.length = None  # a name's length is not another's
+        exchange.respond(head)
         exchange.request.commit()
 
     async def _relay(
@@ -303,7 +310,7 @@ class Forwarder:
     ) -> None:
         kind, packed = _described(reply.head)
         tap = tap_for(kind, packed, reply.head.length)
-        if self._gathers(reply.head, kind, story.stream):
+        if gathers(reply.head, kind, self.profile, story.stream):
             exchange = Gathering(exchange)
         try:
             await reply.relay(exchange, tap.keep if tap is not None else None)
@@ -324,13 +331,6 @@ class Forwarder:
                 self.objects.note(tap.kept(), lease.member)
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
-
-    def _gathers(self, head: Head, kind: bytes | None, stream: bool) -> bool:
-        """Say whether nobody waits for each piece of a reply's body."""
-        gathers: bool | None = head.made.get(GATHERED)
-        if gathers is None:
-            gathers = head.made[GATHERED] = not flushes(self.profile, kind, stream=False)
-        return gathers and not flushes(self.profile, kind, stream)
 
     def _refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
         story.outcome = "failed" if story.attempts else "rejected"

@@ -5,10 +5,26 @@ from __future__ import annotations
 from attrs import define, field
 from zope.interface import implementer
 
+from olla.dialect.flush import flushes
 from olla.domain.message import Head, Request
 from olla.interfaces import IExchange, IPaced
 
 ENOUGH = 4096
+GATHERED = "gathered"
+
+
+def gathers(head: Head, kind: bytes | None, profile: str, stream: bool) -> bool:
+    """
+    Say whether nobody waits for each piece of a reply's body.
+
+    :param kind: its type.
+    :param profile: ``proxy.profile``.
+    :param stream: whether the client asked for a stream.
+    """
+    gathered: bool | None = head.made.get(GATHERED)
+    if gathered is None:
+        gathered = head.made[GATHERED] = not flushes(profile, kind, stream=False)
+    return gathered and not flushes(profile, kind, stream)
 
 
 @implementer(IExchange)

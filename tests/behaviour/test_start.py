@@ -48,7 +48,7 @@ class Starting(ProxyCase):
         self.assertEqual({checker.running for checker in checkers}, {0})
 
     def test_slow_backend(self) -> None:
-        """One backend that does not tell its models holds nobody back for longer than two seconds, and others at no time (B7)."""
+        """One backend that does not tell its models holds nobody back for longer than two seconds (B7)."""
         slow, quick = Backend(), Backend(models=["q"], play=says(answer({"from": "quick"})))
 
         def asked(connection: BackendConnection, seen: Seen) -> None:
