@@ -119,7 +119,7 @@ def requirements(
         embeddings = path.endswith(EMBEDDING_PATHS)
         needs = NEEDS[vision, tools, embeddings] if vision or tools or embeddings else PLAIN
         if asked is not None:
-            named, makes = named or asked.object, makes or asked.store is True
+            named, makes = named or asked.object or objects.file_in(data), makes or asked.store is True
         return Requirements(path, where or model, stream, needs, (), True, sticky, named, makes)
     return _in_form(path, where, forms.fields(content_type or b"", data), data, sticky, makes)
 

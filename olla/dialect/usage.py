@@ -66,14 +66,10 @@ class Tap:
         self._pieces = pieces
         self._read = read
 
-    def kept(self) -> bytes:
-        """Give what was kept."""
-        return b"".join(self._pieces)
-
     def finish(self) -> Usage | None:
         """Read what was kept; ``None`` when that says nothing or cannot be read."""
         try:
-            return usage_of(self._read(self.kept()))
+            return usage_of(self._read(b"".join(self._pieces)))
         except UNREADABLE:
             return None
 

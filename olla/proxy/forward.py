@@ -47,7 +47,7 @@ from olla.proxy.adapt import Adapter
 from olla.proxy.admission import PROXY, Admission
 from olla.proxy.answers import Answers
 from olla.proxy.gathering import Gathering, gathers
-from olla.proxy.objects import Objects
+from olla.proxy.objects import Keep, Learning, Objects
 from olla.proxy.renaming import Renaming, naming_back
 from olla.proxy.routes import Route, Routes
 from olla.proxy.session import Sessions
@@ -310,10 +310,13 @@ class Forwarder:
     ) -> None:
         kind, packed = _described(reply.head)
         tap = tap_for(kind, packed, reply.head.length)
+        keep: Keep | None = tap.keep if tap is not None else None
+        if wanted.makes and story.status < 300 and packed is None and story.request.method == b"POST":
+            keep = Learning(lambda name: self.objects.place(name, lease.member.name)).beside(keep)
         if gathers(reply.head, kind, self.profile, story.stream):
             exchange = Gathering(exchange)
         try:
-            await reply.relay(exchange, tap.keep if tap is not None else None)
+            await reply.relay(exchange, keep)
         except BrokenBody as broken:
             story.outcome, story.error = "failed", broken.detail
             self.fleet.failed(lease, broken, self.clock())
@@ -327,8 +330,6 @@ class Forwarder:
         else:
             exchange.finish()
             story.usage = tap.finish() if tap is not None else None
-            if wanted.makes and tap is not None and story.status < 300 and story.request.method == b"POST":
-                self.objects.note(tap.kept(), lease.member)
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
 

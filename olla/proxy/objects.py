@@ -16,6 +16,9 @@ from olla.pending import Pending
 
 MOST = 100_000
 LIFETIME = 86400.0
+ENOUGH = 65536
+
+Keep = Callable[[bytes], object]
 
 
 @define(eq=False)
@@ -54,12 +57,6 @@ class Objects:
             raise NoEndpoints(f"The endpoint that has {object} is not available")
         return evolve(plan, candidates=(member,))
 
-    def note(self, answer: bytes, member: Member) -> None:
-        """Take note of what ``member`` has made, if its answer tells."""
-        name = made(answer)
-        if name:
-            self.place(name, member.name)
-
     def place(self, name: str, endpoint: str) -> None:
         """Take note of the endpoint that has the object ``name``."""
         self._places[name] = endpoint
@@ -67,3 +64,32 @@ class Objects:
     def place_of(self, name: str) -> str | None:
         """Name the endpoint that has the object ``name``; ``None`` when that is not known."""
         return self._places.get(name)
+
+
+@define(eq=False)
+class Learning:
+    """
+    Waits for an object's id in the beginning of an answer, so that it is known while the answer still comes.
+
+    :ivar learned: told the id; nobody is when 64 KiB have come without one.
+    """
+
+    learned: Callable[[str], None]
+    _seen: bytes | None = field(init=False, default=b"")
+
+    def beside(self, keep: Keep | None) -> Keep:
+        """Give what takes each piece of the body, and hands it on to ``keep``."""
+
+        def both(piece: bytes) -> None:
+            if self._seen is not None:
+                self._look(self._seen + piece[:ENOUGH])
+            if keep is not None:
+                keep(piece)
+
+        return both
+
+    def _look(self, seen: bytes) -> None:
+        name = made(seen)
+        if name:
+            self.learned(name)
+        self._seen = None if name or len(seen) >= ENOUGH else seen

@@ -17,7 +17,7 @@ from werkzeug.exceptions import NotFound
 
 from olla.dialect.target import read_target
 from olla.domain.message import Request
-from olla.errors import BadRequest, InternalError, MethodNotAllowed, Refusal, RouteNotFound
+from olla.errors import BadRequest, InternalError, MethodNotAllowed, NotSupported, Refusal, RouteNotFound
 from olla.pending import Pending, Task
 from olla.proxy.admission import HEALTH, PROXY, Admission
 from olla.proxy.answers import Answers
@@ -98,6 +98,8 @@ class App:
             return self._refuse_method(stock, READ)
         if not self.routes.is_proxied(request.method, request.target):
             return self._local(stock)
+        if (request.get(b"upgrade") or b"").strip().lower() == b"websocket":
+            return self._show(stock, PROXY, _no_upgrade)
         return self._forward(exchange)
 
     def _local(self, stock: FrontRequest) -> Deferred[None]:
@@ -264,6 +266,10 @@ class _Front(Resource):
             stock.postpath = [quote(part, safe="").encode() for part in parts]
             self._klein.render(stock)
         return NOT_DONE_YET
+
+
+def _no_upgrade(query: Query) -> Page:
+    raise NotSupported("Protocol upgrades are not proxied")
 
 
 def _identity(app: App, request: Request) -> list[tuple[bytes, bytes]]:

@@ -202,11 +202,12 @@ class Heads(Hostile):
         self.assertEqual({seen.fields("Host")[0] for seen in self.backend.seen}, {"127.0.0.1:9000"})
 
     def test_upgrade(self) -> None:
-        """Upgrades are not offered to a backend (R13)."""
+        """Upgrades are not offered to a backend: a websocket is refused by name, others are ignored (R13)."""
         self.begin()
-        for what in ("websocket", "h2c"):
+        for what, status in (("websocket", 501), ("WebSocket", 501), ("h2c", 200)):
             fields = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": what, "HTTP2_Settings": "AAA"}
-            self.assertEqual(self.get("/olla/proxy/x", **fields).status, 200)
+            self.assertEqual(self.get("/olla/proxy/x", **fields).status, status)
+        self.assertEqual(len(self.backend.seen), 1)
         for seen in self.backend.seen:
             self.assertEqual(seen.fields("Upgrade") + seen.fields("HTTP2-Settings"), [])
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support import SSE, Backend, BackendConnection, ProxyCase, Seen, answer, chunked, on_each_engine, request
+from tests.support import (
+    SSE,
+    Backend,
+    BackendConnection,
+    ProxyCase,
+    Seen,
+    answer,
+    chunk,
+    chunked,
+    on_each_engine,
+    request,
+)
 
 RESPONSES = "/olla/openai/v1/responses"
 
@@ -14,9 +25,11 @@ class Store(Backend):
     A backend that keeps what it makes.
 
     :ivar name: it is in the ids of what it makes.
+    :ivar begun: what a stream begins with that does not end; empty for one that does.
     """
 
     name = ""
+    begun = b""
 
     def asked(self, connection: BackendConnection, seen: Seen) -> None:
         """Make something, or look it up."""
@@ -25,7 +38,9 @@ class Store(Backend):
             return
         self.seen.append(seen)
         method, path, _ = seen.line.decode().split(" ")
-        if method == "POST" and b'"stream": true' in seen.body:
+        if self.begun and b'"stream": true' in seen.body:
+            connection.transport.write(SSE + self.begun)
+        elif method == "POST" and b'"stream": true' in seen.body:
             event = b'data: {"type": "response.completed", "response": {"id": "resp_%b"}}\n\n' % self.name.encode()
             connection.transport.write(SSE + chunked(b"event: response.created\n\n", event))
         elif method == "POST" or path.rpartition("/")[2].endswith(self.name):
@@ -62,6 +77,26 @@ class Objects(ProxyCase):
             self.assertEqual(self.by(self.get(f"{RESPONSES}/resp_{name}")), name)
             self.assertEqual(self.make(previous_response_id=f"resp_{name}"), name)
             self.assertEqual(self.by(self.send(request("DELETE", f"{RESPONSES}/resp_{name}"))), name)
+
+    def test_while_it_runs(self) -> None:
+        """The first event of a stream is enough: what still runs can be cancelled, and is there when it was cut."""
+        created = b'data: {"type": "response.created", "response": {"id": "resp_%b"}}\n\n'
+        for name, store in self.stores.items():
+            store.begun = chunk(created % name.encode())
+        streams = [self.post(RESPONSES, {"model": "m", "stream": True}) for _ in range(2)]
+        self.assertEqual({client.whole for client in streams}, {False})
+        for _ in range(2):
+            for client in streams:
+                name = str(client.field("X-Olla-Endpoint"))
+                self.assertEqual(self.by(self.post(f"{RESPONSES}/resp_{name}/cancel", b"{}")), name)
+
+    def test_file_in_a_message(self) -> None:
+        """A file that a message speaks of is where it was uploaded, however deep it stands."""
+        for _ in range(2):
+            maker = self.by(self.post("/olla/openai/v1/files", {"purpose": "user_data"}))
+            parts = [{"role": "user", "content": [{"type": "file", "file": {"file_id": f"resp_{maker}"}}]}]
+            for _ in range(2):
+                self.assertEqual(self.by(self.post(body={"model": "m", "messages": parts})), maker)
 
     def test_unknown(self) -> None:
         """What nobody has told of is looked for at one after the other; only a GET is."""

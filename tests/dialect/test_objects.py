@@ -39,6 +39,9 @@ class BodyTests(SynchronousTestCase):
             (b'{"conversation": {"id": "c"}}', "c"),
             (b'{"input_file_id": "f"}', "f"),
             (b'{"file_id": "f"}', "f"),
+            (b'{"input": [{"content": [{"type": "input_file", "file_id": "f"}]}]}', "f"),
+            (b'{"previous_response_id": "r", "input": [{"file_id": "f"}]}', "r"),
+            (b'{"input": "\\"file_id\\": \\"f\\""}', ""),
             (b'{"conversation": 3}', ""),
             (b'{"previous_response_id": null}', ""),
             (b"{}", ""),
@@ -65,3 +68,12 @@ class BodyTests(SynchronousTestCase):
             (b"", ""),
         ):
             self.assertEqual(made(data), name, data[:40])
+
+    def test_made_in_pieces(self) -> None:
+        """An id that has come by half is none yet, and the first event of a stream tells it (openai-surface.md §3)."""
+        for data in (
+            b'event: x\ndata: {"type":"response.created","response":{"id":"resp_1"}}\n\n',
+            b'{"output": [{"id": "msg_2"}], "id": "resp_1"}',
+        ):
+            found = [made(data[:cut]) for cut in range(len(data) + 1)]
+            self.assertEqual((set(found), found[-1]), ({"", "resp_1"}, "resp_1"))
