@@ -23,7 +23,6 @@ from olla.balance.strategy import Refreshed, Strategy
 from olla.catalog.aliases import Aliases
 from olla.catalog.catalog import Catalog
 from olla.catalog.facts import FactReader
-from olla.catalog.rules import Rules as NamingRules
 from olla.catalog.shown import EndpointView
 from olla.config import Config
 from olla.dialect.envelope import error_body, error_fields
@@ -38,6 +37,7 @@ from olla.events import HealthChanged, ModelsListed, SizeRefused
 from olla.interfaces import IExchange, ISelector
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
+from olla.naming import naming_rules
 from olla.pages import make_pages
 from olla.pending import Task
 from olla.plugged import limiter_factories, selector_factories
@@ -112,7 +112,7 @@ class Parts:
         self.fleet = self._make_fleet()
         self.objects = self._make_objects()
         self.catalog = Catalog(
-            FactReader(NamingRules(), self.profiles),
+            FactReader(naming_rules(config.model_rules), self.profiles),
             Aliases(config.model_aliases),
             config.model_registry.enable_unifier,
         )
@@ -121,6 +121,7 @@ class Parts:
         self.asker = Asker(reactor, __version__)
         self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
         self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__)
+        self._detector = Detector(self.asker, self.profiles, self._detected)
         self.discoveries = self._make_discoveries()
         self.checkers = self._make_checkers(self.fleet.members)
         self.upstream = self._make_upstream()
@@ -230,12 +231,11 @@ class Parts:
         return [self._make_discovery()] if self.config.discovery.model_discovery.enabled else []
 
     def _make_discovery(self) -> Discovery:
-        detector = Detector(self.asker, self.profiles, self._detected)
         return Discovery(
             lambda: [member for member in self.fleet.members if member.status.routable],
             self._listing,
             self._learned,
-            detector.detect,
+            self._detector.detect,
             self.asker,
             assembly.discovery_rules(self.config),
             self.bus.tell,
@@ -394,8 +394,11 @@ class Parts:
         self.catalog.sweep(now, self.config.model_registry.unification.stale_threshold, alive)
 
     def reload(self, config: Config, parent: MultiService) -> None:
-        """Take endpoints, selector, aliases and limits from ``config``; what did not change keeps its state."""
+        """Take all but address and engine from ``config``; what did not change keeps its state."""
         before, self.config = self.config, config
+        known_anew = (config.profiles, config.model_rules) != (before.profiles, before.model_rules)
+        if known_anew:
+            self._replace_profiles(config)
         if config.proxy.load_balancer != before.proxy.load_balancer:
             self.fleet.selector = self._make_selector()
         replaced = self.fleet.replace(assembly.endpoints_of(config))
@@ -406,6 +409,7 @@ class Parts:
             self.adapter.forget(member.endpoint)
             self.upstream.drop(member.endpoint)
             self.asker.forget(member.endpoint)
+            self._detector.forget(member)
             for discovery in self.discoveries:
                 discovery.forget(member)
             self.catalog.forget(member.endpoint)
@@ -416,6 +420,21 @@ class Parts:
         self.plans.forget()
         self.gate = self._make_gate()
         self.telemetry.show_from(config.logging.level)
+        for discovery in self.discoveries if known_anew else ():
+            discovery.refresh(discovery.members())
+
+    def _replace_profiles(self, config: Config) -> None:
+        """Know other kinds of backends, and read what they have listed by other rules."""
+        self.profiles = assembly.profiles_of(config)
+        self._supported.clear()
+        self._detector.profiles = self.profiles
+        for member in self.fleet.members:
+            if member.profile not in self.profiles:
+                self._detector.forget(member)
+                self.fleet.detected(member, member.endpoint.profile)
+        self.adapter.replace(self.profiles, self.fleet.members)
+        self.routes.replace(self.profiles, assembly.disabled_prefixes(config))
+        self.catalog.reread(FactReader(naming_rules(config.model_rules), self.profiles))
 
     def close(self) -> Deferred[Any]:
         """Close what is open to backends; fires when it is."""

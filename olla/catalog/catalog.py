@@ -91,8 +91,8 @@ class Catalog:
             last.listed, last.seen, last.left_out = now, wall, left_out
             return
         sources = self._sources(endpoint, kept, profile, wall, last)
-        labels = frozenset(label for source in sources for label in source.facts.capabilities)
-        self._shelves[endpoint.name] = _Shelf(endpoint, profile, kept, sources, labels, left_out, now, wall)
+        shelf = _Shelf(endpoint, profile, kept, sources, _labels(sources), left_out, now, wall)
+        self._shelves[endpoint.name] = shelf
         self._forget_entries()
 
     def forget(self, endpoint: Endpoint) -> None:
@@ -114,6 +114,17 @@ class Catalog:
     def rename(self, aliases: Aliases) -> None:
         """Take other aliases."""
         self._aliases = aliases
+        self._forget_entries()
+
+    def reread(self, reader: FactReader) -> None:
+        """Read what the endpoints have listed by other rules."""
+        self._reader = reader
+        for shelf in self._shelves.values():
+            shelf.sources = tuple(
+                Source(one.endpoint, one.model, reader.read(one.model, shelf.profile), one.first)
+                for one in shelf.sources
+            )
+            shelf.labels = _labels(shelf.sources)
         self._forget_entries()
 
     def _admitted(self, endpoint: Endpoint, models: Iterable[ListedModel]) -> tuple[tuple[ListedModel, ...], int]:
@@ -268,6 +279,10 @@ def _can_be_written(model: ListedModel) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _labels(sources: Iterable[Source]) -> frozenset[str]:
+    return frozenset(label for source in sources for label in source.facts.capabilities)
 
 
 def _claimed(found: Iterable[Mapping[str, Source]]) -> dict[str, Source]:

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from olla.config.checks import Checks
 from olla.config.files import find
 from olla.config.keys import read_block
+from olla.config.model_rules import FoundRules, find_rules
 from olla.config.profiles import Catalogue, filtered, load_profiles
 from olla.config.reading import Reading
 from olla.config.remarks import ConfigError, Remark
@@ -78,6 +79,7 @@ class Examined:
     :ivar warnings: without those on unknown keys and on profiles.
     :ivar unknown: keys that nothing reads.
     :ivar catalogue: the profiles, with their own faults and warnings.
+    :ivar rules: those for names of models, with their own warnings.
     """
 
     config: Config
@@ -87,6 +89,7 @@ class Examined:
     unknown: tuple[Remark, ...]
     notes: tuple[Remark, ...]
     catalogue: Catalogue
+    rules: FoundRules
 
 
 def load(
@@ -110,8 +113,9 @@ def load(
     found = examine(path, environ=environ, cwd=cwd, selectors=selectors, limiters=limiters)
     if faults := [*found.faults, *found.catalogue.faults]:
         raise ConfigError(faults)
-    warnings = (*found.unknown, *found.warnings, *found.catalogue.warnings)
-    return Loaded(found.config, found.source, warnings, found.notes)
+    warnings = (*found.unknown, *found.warnings, *found.catalogue.warnings, *found.rules.warnings)
+    chosen = (Remark("", "has the rules for names of models", found.rules.source),) if found.rules.source else ()
+    return Loaded(found.config, found.source, warnings, (*found.notes, *chosen))
 
 
 def examine(
@@ -127,7 +131,8 @@ def examine(
     reading = Reading(source, environ, faults=faults)
     config = read_block(Config, root, "", reading)
     catalogue = load_profiles(_profile_folder(config.profiles.dir, cwd, reading))
-    config = _complete(config, catalogue, cwd, reading)
+    rules = find_rules(environ, cwd)
+    config = evolve(_complete(config, catalogue, cwd, reading), model_rules=rules.rules)
     Checks(reading, selectors, limiters, cwd).run(config)
     unknown = _unknown(reading)
     reading.warnings += _unknown_variables(reading, environ)
@@ -139,6 +144,7 @@ def examine(
         unknown=reading.labelled(unknown),
         notes=tuple(reading.notes),
         catalogue=catalogue,
+        rules=rules,
     )
 
 

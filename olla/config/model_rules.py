@@ -24,7 +24,7 @@ from olla.config.keys import (
     texts_by_name,
     values_by_name,
 )
-from olla.config.kinds import INTEGER, TEXT
+from olla.config.kinds import INTEGER, NOT_NEGATIVE, TEXT
 from olla.config.reading import Reading
 from olla.config.remarks import ConfigError, Remark
 from olla.config.yaml_source import parse
@@ -58,8 +58,8 @@ class FamilyPattern:
 
     pattern: str = key(TEXT, "", is_expression)
     description: str = key(TEXT, "")
-    family_group: int = key(INTEGER, 1)
-    variant_group: int = key(INTEGER, 0)
+    family_group: int = key(INTEGER, 1, NOT_NEGATIVE)
+    variant_group: int = key(INTEGER, 0, NOT_NEGATIVE)
 
 
 @frozen
@@ -160,6 +160,19 @@ def _read(path: Path, source: str) -> tuple[ModelRules, list[Remark]]:
         raise ConfigError([Remark("", "holds nothing", source)])
     reading = Reading(source)
     rules = read_block(ModelRules, root, "", reading)
+    _check_groups(rules, reading)
     if reading.faults:
         raise ConfigError(reading.faults)
     return rules, [*reading.unknown(), *reading.warnings]
+
+
+def _check_groups(rules: ModelRules, reading: Reading) -> None:
+    """Refuse what names a group that its expression does not have."""
+    patterns = rules.model_extraction.family_patterns if rules.model_extraction is not None else ()
+    for index, row in enumerate(patterns):
+        path, groups = f"model_extraction.family_patterns[{index}]", re.compile(row.pattern).groups
+        for name in ("family_group", "variant_group"):
+            if getattr(row, name) > groups:
+                reading.fault(
+                    f"{path}.{name}", f"{getattr(row, name)} is more than the groups of the pattern, {groups}"
+                )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from olla.config.endpoints import EndpointBlock, EndpointConfig
 from olla.config.keys import block, blocks, key, keys, lists_by_name, optional
@@ -22,6 +22,7 @@ from olla.config.kinds import (
     between,
     one_of,
 )
+from olla.config.model_rules import ModelRules
 from olla.config.proxy import ProxyConfig
 from olla.config.server import ServerConfig
 from olla.domain.profile import Profile
@@ -266,6 +267,7 @@ class Config:
     The whole configuration, every value checked and complete.
 
     :ivar model_aliases: alias and the models that it stands for, in order of preference.
+    :ivar model_rules: what ``models.yaml`` says; nothing where there is none.
     """
 
     server: ServerConfig = block(ServerConfig)
@@ -279,3 +281,4 @@ class Config:
     dashboard: DashboardConfig = block(DashboardConfig)
     profiles: ProfilesConfig = block(ProfilesConfig)
     aliases: AliasesConfig = block(AliasesConfig)
+    model_rules: ModelRules = Factory(ModelRules)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from olla.config.load import SELECTORS, Examined, examine
-from olla.config.model_rules import find_rules
 from olla.config.profiles import FALLBACK
 from olla.config.remarks import Remark
 from olla.config.server import LIMITERS
@@ -31,8 +30,7 @@ def validate(
     :return: the report, and the exit code: 1 when anything failed or a file was skipped.
     """
     found = examine(path, environ=environ, cwd=cwd, selectors=selectors, limiters=limiters)
-    rules = find_rules(environ, cwd)
-    profiles = found.catalogue
+    rules, profiles = found.rules, found.catalogue
     total = len(profiles.profiles)
     where = found.source or "(none found, using built-in defaults)"
     named = sum(profile.name != FALLBACK for profile in profiles.profiles)

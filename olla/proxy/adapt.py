@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from attrs import define, evolve, field
 
@@ -45,6 +45,14 @@ class Adapter:
         """Show clients the type that ``member`` was found to be."""
         self._shaping[member.endpoint] = EndpointFields(evolve(member.endpoint, profile=member.profile), self.version)
 
+    def replace(self, profiles: Mapping[str, Profile], members: Iterable[Member]) -> None:
+        """Know other profiles from now on, and forget what was made by the ones before."""
+        self.profiles = profiles
+        self._shaping.clear()
+        for member in members:
+            if member.profile != member.endpoint.profile:
+                self.detected(member)
+
     def forget(self, endpoint: Endpoint) -> None:
         """Drop what is kept for an endpoint that is configured no more."""
         self._shaping.pop(endpoint, None)
@@ -60,13 +68,14 @@ class Adapter:
         if model != wanted.model and wanted.model:
             body = rename(body, wanted, model)
             rest = rename_target(rest, wanted, model)
-        block, fields = self.of(member.endpoint).to_backend(request, model, self.trusted(request.peer))
+        shaping = self.of(member.endpoint)
+        block, fields = shaping.to_backend(request, model, self.trusted(request.peer))
         framed = request.has_body or request.method in FRAMED
-        return Outgoing(request.method, self._target(request, rest, member), fields, body, framed, block)
+        return Outgoing(request.method, self._target(request, rest, member, shaping), fields, body, framed, block)
 
-    def _target(self, request: Request, rest: bytes, member: Member) -> bytes:
+    def _target(self, request: Request, rest: bytes, member: Member, shaping: EndpointFields) -> bytes:
         """Make the target; ``rest`` is nearly always what the head of the request says."""
-        key = (member.endpoint, member.profile)
+        key = (shaping, "target")  # there is another one once the endpoint's kind, or what is known of it, changes
         made = request.made.get(key)
         if made is None or made[0] != rest:
             target = backend_target(member.endpoint, self.profiles.get(member.profile, UNKNOWN), rest)

@@ -81,6 +81,16 @@ class Routes:
     _remembered: dict[bytes, Route | Refusal] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self._arrange()
+
+    def replace(self, profiles: Mapping[str, Profile], disabled: frozenset[str]) -> None:
+        """Have the routes of other profiles from now on."""
+        self.profiles, self.disabled = profiles, disabled
+        for kept in (self._scopes, self._listings, self._remembered):
+            kept.clear()
+        self._arrange()
+
+    def _arrange(self) -> None:
         compatible = frozenset(name for name, profile in self.profiles.items() if profile.openai_compatible)
         self._scopes[UNIVERSAL] = Scope(f"{ROOT}/{UNIVERSAL}")
         self._listings[UNIVERSAL, "/v1/models"] = Listing(compatible, "openai")
@@ -89,7 +99,7 @@ class Routes:
             for prefix in _spellings(profile):
                 label = "lm-studio" if profile.name == "lm-studio" else prefix
                 self._scopes.setdefault(prefix, Scope(f"{ROOT}/{prefix}", label, members))
-                for path, shape in _listing_paths(profile):
+                for path, shape in profile.listing_paths:
                     self._listings[prefix, path] = Listing(members, shape)
 
     def find(self, target: bytes) -> Route:
@@ -198,12 +208,3 @@ def _spellings(profile: Profile) -> Iterable[str]:
         yield name
         if "-" in name:
             yield name.replace("-", "_")
-
-
-def _listing_paths(profile: Profile) -> Iterable[tuple[str, str]]:
-    """Give the listing pages of a profile's prefixes: path and shape (http-api.md §14)."""
-    yield "/v1/models", "openai"
-    if profile.name == "lm-studio":
-        yield "/api/v1/models", "openai"
-    if profile.model_discovery_path not in ("", "/v1/models"):
-        yield profile.model_discovery_path, profile.response_format

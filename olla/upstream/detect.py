@@ -45,18 +45,25 @@ class Detector:
     """
     Asks an endpoint at the paths that give its kind away, all at once.
 
+    It does so again when the endpoint comes back after an outage: another server may have taken its place.
+
     :ivar profiles: the kinds in use, by canonical name.
-    :ivar found: told once of each endpoint whose kind has been found.
+    :ivar found: told of each endpoint whose kind has been found.
     """
 
     _asker: Asker
     profiles: Mapping[str, Profile]
     found: Callable[[Member, str], None]
-    _known: set[Member] = field(init=False, factory=set)
+    _known: dict[Member, float] = field(init=False, factory=dict)
+
+    def forget(self, member: Member) -> None:
+        """Drop what is kept for an endpoint that is configured no more, or is to be looked at anew."""
+        self._known.pop(member, None)
 
     async def detect(self, member: Member) -> None:
-        """Find out what ``member`` is, if its type is left to us and it has not been found out yet."""
-        if member.profile != "auto" or member in self._known:
+        """Find out what ``member`` is, if its type is left to us and is not known since it was up last."""
+        came_up = member.recovered_at
+        if member.endpoint.profile != "auto" or self._known.get(member) == came_up:
             return
         looks = [Deferred.fromCoroutine(self._look(member, path)) for path in PATHS]
         try:
@@ -65,7 +72,7 @@ class Detector:
             error.subFailure.raiseException()
         kind = kind_of(dict(zip(PATHS, answers, strict=True)))
         if kind in self.profiles:
-            self._known.add(member)
+            self._known[member] = came_up
             self.found(member, kind)
 
     async def _look(self, member: Member, path: str) -> _Seen:

@@ -39,6 +39,12 @@ class Reloads(ProxyCase):
         ]
         return lambda config: config["discovery"]["static"].update(endpoints=listed)
 
+    def write_profile(self, routing: str, api: str) -> None:
+        """Write a profile called ``house``."""
+        self.profile = self.path.parent / "config" / "profiles" / "house.yaml"
+        self.profile.parent.mkdir(parents=True, exist_ok=True)
+        self.profile.write_text(f"name: house\nrouting: {{{routing}}}\napi: {{openai_compatible: true, {api}}}\n")
+
     def names(self) -> list[str]:
         """Give the endpoints that there are."""
         return sorted(one["name"] for one in self.status()["endpoints"])
@@ -104,6 +110,49 @@ class Reloading(Reloads):
         limits = {"per_ip_requests_per_minute": 60, "burst_size": 2}
         self.reload(lambda config: config["server"].update(rate_limits=limits))
         self.assertEqual([self.post().status for _ in range(3)], [200, 200, 429])
+
+    def test_profiles(self) -> None:
+        """A kind of backend comes, changes and goes with its file: type, route, listing and paths (K61, P5)."""
+        self.start({"a": self.backend})
+        self.assertEqual(self.post("/olla/px/api/say").status, 404)
+        self.write_profile("prefixes: [px]", "paths: [/api/say]")
+        self.reload(lambda config: config["discovery"]["static"]["endpoints"][0].update(type="house"))
+        self.network.wait(1.0)
+        self.assertEqual(self.post("/olla/px/api/say").json, {"from": "a"})
+        self.assertEqual([one["id"] for one in self.get("/olla/px/v1/models").json["data"]], ["m"])
+        rewrites = "{paths: [/api/say], path_rewrites: {/v1/say: /api/say}}"
+        self.write_profile("prefixes: [py]", rewrites[1:-1])
+        self.reload(lambda config: None)
+        self.assertEqual(self.post("/olla/px/api/say").status, 404)
+        self.post("/olla/py/v1/say")
+        self.assertIn(b" /api/say ", self.backend.seen[-1].line)
+        self.profile.unlink()
+        self.reload(self.endpoints("b"))
+        self.network.wait(1.0)
+        self.assertEqual((self.post("/olla/py/api/say").status, self.post().json), (404, {"from": "b"}))
+
+    def test_profile_of_others(self) -> None:
+        """A profile that changes takes nothing from endpoints of other kinds, and its faults change nothing (K61)."""
+        self.start({"a": self.backend})
+        self.post()
+        connections = len(self.backend.connections)
+        self.write_profile("prefixes: [px]", "paths: [/x]")
+        self.reload(lambda config: None)
+        self.assertEqual(self.post().json, {"from": "a"})
+        self.write_profile("prefixes: [ollama]", "paths: [/x]")
+        self.reload(self.endpoints("b"))
+        self.assertEqual((self.names(), self.post("/olla/px/x").status), (["a"], 404))
+        probes = [one for one in self.backend.connections[connections:] if one.transport.other.sent.count(b"POST ")]
+        self.assertEqual(probes, [])
+
+    def test_model_rules(self) -> None:
+        """Models are read anew when ``models.yaml`` changes: what is known of them follows (config.md §11)."""
+        self.start({"a": self.backend})
+        self.assertEqual(self.get("/olla/models/m").json["family"], "")
+        self.path.with_name("models.yaml").write_text("model_extraction: {family_patterns: [{pattern: '^(m)$'}]}")
+        self.reload(lambda config: None)
+        self.assertEqual(self.get("/olla/models/m").json["family"], "m")
+        self.assertEqual(len(self.get("/olla/models?family=m").json["data"]), 1)
 
     def test_same_file(self) -> None:
         """Reading what has not changed changes nothing: kept connections and cool-downs stay (design.md)."""

@@ -85,11 +85,22 @@ class RulesTests(LoadingTestCase):
         """A file that says nothing, or has a bad expression, is skipped for the next one (K47, K81)."""
         patterns = "model_extraction: {family_patterns: [{pattern: '(', family_group: 1}]}\n"
         self.write("config/models.yaml", "special_rules: {generic_names: [model]}\n")
-        for text in ("# nothing\n", patterns, "a: ["):
+        groups = "model_extraction: {family_patterns: [{pattern: '(a)', family_group: 1, variant_group: 2}]}\n"
+        for text in ("# nothing\n", patterns, groups, "a: ["):
             self.write("models.yaml", text)
             found = self.found()
             self.assertEqual(found.source, "config/models.yaml")
             self.assertIn("this file is skipped", str(found.warnings[0]))
+
+    def test_loaded(self) -> None:
+        """A start takes the rules, says which file has them, and warns of one that is skipped (K47, K81)."""
+        self.write("models.yaml", "a: [")
+        self.write("config/models.yaml", "special_rules: {generic_names: [thing]}\n")
+        loaded = self.loaded()
+        assert loaded.config.model_rules.special_rules is not None
+        self.assertEqual(loaded.config.model_rules.special_rules.generic_names, ("thing",))
+        self.assertIn("config/models.yaml", str(loaded.notes[-1]))
+        self.assertIn("this file is skipped", "\n".join(map(str, loaded.warnings)))
 
     def test_folder_variable(self) -> None:
         """The last candidate is in the folder that a variable names."""

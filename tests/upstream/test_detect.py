@@ -99,12 +99,23 @@ class DetectTests(DetectCase):
         self.assertEqual(self.found, ["ollama"])
 
     def test_once(self) -> None:
-        """What has been found is not looked for again (behaviour.md §15)."""
+        """What has been found is not looked for again while the endpoint stays up (P22, behaviour.md §15)."""
         server = self.server(9000, serves(KINDS["vllm"]))
         one = member()
         self.successResultOf(self.detect(one))
         self.successResultOf(self.detect(one))
         self.assertEqual((self.found, len(server.seen)), (["vllm"], len(PATHS)))
+
+    def test_again(self) -> None:
+        """After an outage it is looked for again: another server may stand there (profiles.md §5)."""
+        server = self.server(9000, serves(KINDS["vllm"]))
+        one = member()
+        self.successResultOf(self.detect(one))
+        one.profile, one.recovered_at = "vllm", 7.0
+        server.reply = serves(KINDS["ollama"])
+        self.successResultOf(self.detect(one))
+        self.successResultOf(self.detect(one))
+        self.assertEqual((self.found, len(server.seen)), (["vllm", "ollama"], 2 * len(PATHS)))
 
     def test_configured(self) -> None:
         """A configured type always holds: nothing is asked (profiles.md §5)."""
