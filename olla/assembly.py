@@ -19,6 +19,7 @@ from olla.config import Config
 from olla.config.endpoints import EndpointConfig
 from olla.config.schema import StaticConfig
 from olla.demo.service import DemoEndpoint
+from olla.dialect.measures import Measures
 from olla.domain.endpoint import Endpoint, endpoint_id
 from olla.domain.profile import Profile
 from olla.limits.address import parse
@@ -52,6 +53,12 @@ def with_endpoints(config: Config, endpoints: Sequence[DemoEndpoint]) -> Config:
 def profiles_of(config: Config) -> dict[str, Profile]:
     """Give the profiles in use by canonical name."""
     return {profile.name: profile for profile in config.profiles.known}
+
+
+def measures(config: Config) -> dict[str, Measures]:
+    """Give what the profiles extract from replies, by canonical name; all of it where the log shows it."""
+    detailed = config.logging.level == "debug"
+    return {one.name: Measures(one.metrics, detailed) for one in config.profiles.known if one.metrics.enabled}
 
 
 def disabled_prefixes(config: Config) -> frozenset[str]:

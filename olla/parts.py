@@ -120,7 +120,7 @@ class Parts:
         self._supported: dict[tuple[str, str], bool] = {}
         self.asker = Asker(reactor, __version__)
         self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
-        self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__)
+        self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__, assembly.measures(config))
         self._detector = Detector(self.asker, self.profiles, self._detected)
         self.discoveries = self._make_discoveries()
         self.checkers = self._make_checkers(self.fleet.members)
@@ -399,6 +399,7 @@ class Parts:
         known_anew = (config.profiles, config.model_rules) != (before.profiles, before.model_rules)
         if known_anew:
             self._replace_profiles(config)
+        self.adapter.measures = assembly.measures(config)
         if config.proxy.load_balancer != before.proxy.load_balancer:
             self.fleet.selector = self._make_selector()
         replaced = self.fleet.replace(assembly.endpoints_of(config))

@@ -3,8 +3,8 @@
 # ruff: noqa: RUF009  (the calls are field specifiers of attrs)
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import attrs
 from attrs import frozen
@@ -12,6 +12,8 @@ from attrs import frozen
 from olla.config import units
 from olla.config.keys import block, blocks, key, keys, lists_by_name, optional_block, texts_by_name, values_by_name
 from olla.config.kinds import DURATION, INTEGER, NOT_NEGATIVE, NUMBER, TEXT, TRUTH, Kind, one_of
+from olla.domain.formula import Formula
+from olla.domain.json_path import JsonPath
 from olla.domain.profile import (
     AnthropicSupport,
     ConcurrencyLimit,
@@ -24,6 +26,7 @@ from olla.domain.profile import (
     Translation,
 )
 
+T = TypeVar("T")
 MS = 1000.0
 TRUTH_IN_QUOTES = Kind[bool](lambda scalar: units.truth(scalar.text), units.variable_truth)
 IGNORED = (  # what published profile files carry and nothing reads
@@ -58,10 +61,6 @@ IGNORED = (  # what published profile files carry and nothing reads
     "resources.slot_configuration",
     "resources.timeout_scaling.per_token_timeout_ms",
 )
-
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NOT_NAMES = {"len", "null", "true", "false"}
 
 
 @frozen
@@ -237,19 +236,22 @@ class ExtractionBlock:
     paths: Mapping[str, str] = texts_by_name()
     calculations: Mapping[str, str] = texts_by_name()
 
-    def broken(self) -> Iterator[tuple[str, str]]:
-        """Name each calculation that uses a name which no path extracts, and that name."""
-        for name, formula in self.calculations.items():
-            used = _WORD.findall(_QUOTED.sub("", formula))
-            unknown = [word for word in used if word not in self.paths and word not in _NOT_NAMES]
+    def broken(self) -> Sequence[tuple[str, str]]:
+        """Give the path of each key here that cannot be used, and why."""
+        said: list[tuple[str, str]] = []
+        known = dict(_parsed(JsonPath.parse, "paths", self.paths, said))
+        for name, formula in _parsed(Formula.parse, "calculations", self.calculations, said):
+            unknown = sorted(formula.names - set(known))
             if unknown:
-                yield name, unknown[0]
+                said.append((f"calculations.{name}", f"uses {unknown[0]}, which no path extracts"))
+        return said
 
     def value(self) -> MetricsExtraction:
-        """Return what can be extracted; a calculation that cannot be made is left out."""
-        broken = dict(self.broken())
-        calculations = ((name, text) for name, text in self.calculations.items() if name not in broken)
-        return MetricsExtraction(self.enabled, tuple(self.paths.items()), tuple(calculations))
+        """Return what can be extracted; what cannot be is left out."""
+        paths = tuple(_parsed(JsonPath.parse, "paths", self.paths, []))
+        known = {name for name, _ in paths}
+        formulas = _parsed(Formula.parse, "calculations", self.calculations, [])
+        return MetricsExtraction(self.enabled, paths, tuple(pair for pair in formulas if pair[1].names <= known))
 
 
 @frozen
@@ -312,6 +314,16 @@ def _anthropic(written: AnthropicBlock | None) -> AnthropicSupport | None:
     if written is None or not written.enabled:
         return None
     return AnthropicSupport(written.messages_path or "/v1/messages", written.token_count, written.limitations)
+
+
+def _parsed(
+    parse: Callable[[str], T], key: str, written: Mapping[str, str], broken: list[tuple[str, str]]
+) -> Iterator[tuple[str, T]]:
+    for name, text in written.items():
+        try:
+            yield name, parse(text)
+        except ValueError as error:
+            broken.append((f"{key}.{name}", str(error)))
 
 
 def normalised(name: str) -> str:

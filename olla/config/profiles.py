@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from olla.config import units
 from olla.config.keys import read_block
@@ -55,12 +55,14 @@ def load_profiles(folder: Path | None) -> Catalogue:
     """
     catalogue = Catalogue()
     found = dict(_read_all(_shipped(), catalogue))
+    usual = [one.profile.metrics for one in found.values()]
     own: dict[str, _Found] = {}
     for name, one in _read_all(_files(folder), catalogue) if folder else ():
         if name in own:
             said = f'profile "{name}" is also in {own[name].source}; this one is used'
             catalogue.warnings.append(Remark("name", said, one.source))
-        own[name] = one
+        known = one.profile.metrics in usual or not one.profile.metrics.enabled
+        own[name] = evolve(one, profile=evolve(one.profile, metrics=evolve(one.profile.metrics, usual=known)))
     found |= own
     catalogue.profiles = tuple(found[name].profile for name in sorted(found))
     catalogue.faults += _prefix_faults(found.values())
@@ -123,9 +125,8 @@ def _read(source: str, data: bytes, catalogue: Catalogue) -> Profile | None:
     if reading.faults:
         catalogue.warnings += [_skipped(fault) for fault in reading.faults]
         return None
-    for name, unknown in written.metrics.extraction.broken():
-        said = f"uses {unknown}, which no path extracts; this metric is left out"
-        reading.warn(f"metrics.extraction.calculations.{name}", said)
+    for path, said in written.metrics.extraction.broken():
+        reading.warn(f"metrics.extraction.{path}", f"{said}; this metric is left out")
     catalogue.warnings += [*reading.unknown(), *reading.warnings]
     return written.value()
 

@@ -7,9 +7,11 @@ the words of OpenAI, and llama.cpp adds its timings to either.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from olla.domain.usage import Usage
+from olla.domain.usage import Figure, Usage
 
 Number = int | float | None
 Fact = int | float | str | None
@@ -131,11 +133,12 @@ def facts(reply: Reply) -> Facts:
     return found
 
 
-def usage_of(found: Facts) -> Usage | None:
+def usage_of(found: Facts, others: Mapping[str, Figure] | None = None) -> Usage | None:
     """
     Sum up what was found, and reckon what follows from it; ``None`` for nothing.
 
     :param found: by names of :class:`Usage`.
+    :param others: further figures.
     """
     known = {name: fact for name, fact in found.items() if fact is not None}
     if not known:
@@ -145,7 +148,7 @@ def usage_of(found: Facts) -> Usage | None:
         known.setdefault("total_tokens", given + made)
     if isinstance(made, int) and isinstance(spent, (int, float)) and spent > 0:
         known.setdefault("tokens_per_second", made * 1000 / spent)
-    return Usage(**known)  # type: ignore[arg-type]  # the names are those of its attributes, and so are the kinds
+    return Usage(**known, others=others or {})  # type: ignore[arg-type]  # the names are those of its attributes, and so are the kinds
 
 
 def provider_fields(usage: Usage) -> dict[str, str | float]:

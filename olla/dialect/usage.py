@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
 from olla.dialect.costs import Facts, Reply, facts, usage_of
+from olla.dialect.measures import Measures
 from olla.domain.usage import Usage
 
 LAST_PIECES = 6
@@ -48,30 +50,42 @@ class Tap:
     :ivar keep: takes each piece of the body.
     """
 
-    __slots__ = ("_pieces", "_read", "keep")
+    __slots__ = ("_pieces", "_read", "_texts", "keep")
 
     def __init__(
         self,
         keep: Callable[[bytes], None],
         pieces: Iterable[bytes],
         read: Callable[[bytes], Facts],
+        texts: Callable[[bytes], Iterable[bytes]],
     ) -> None:
         """
         Be ready for the first piece.
 
         :param pieces: where ``keep`` puts them.
         :param read: gives what is found in their sum.
+        :param texts: gives the JSON documents in their sum, the last one first.
         """
         self.keep = keep
         self._pieces = pieces
         self._read = read
+        self._texts = texts
 
-    def finish(self) -> Usage | None:
-        """Read what was kept; ``None`` when that says nothing or cannot be read."""
-        try:
-            return usage_of(self._read(b"".join(self._pieces)))
-        except UNREADABLE:
-            return None
+    def finish(self, measures: Measures | None = None) -> Usage | None:
+        """
+        Read what was kept; ``None`` when that says nothing or cannot be read.
+
+        :param measures: what the backend's profile extracts.
+        """
+        data = b"".join(self._pieces)
+        found: Facts = {}
+        with suppress(*UNREADABLE):
+            found = self._read(data)
+        if measures is not None and not measures.usual:
+            found = {**found, **measures.facts(self._texts(data))}
+        if measures is None or not measures.detailed:
+            return usage_of(found)
+        return usage_of(found, measures.others(self._texts(data)))
 
 
 class Tail:
@@ -94,6 +108,10 @@ class Tail:
     def read(self, data: bytes) -> Facts:
         """Read the sum of the pieces."""
         return facts(decode(data)) if self._limit == WHOLE else picked(data)
+
+    def texts(self, data: bytes) -> Iterable[bytes]:
+        """Give the document, if all of it is there."""
+        return in_whole(data) if self._limit == WHOLE else ()
 
 
 class Ends:
@@ -134,20 +152,20 @@ def tap_for(
     kind = content_type.lower()
     if kind.startswith(b"text/event-stream") and surface == "anthropic":
         ends = Ends()
-        return Tap(ends.keep, ends.last, ends.read)
+        return Tap(ends.keep, ends.last, ends.read, last_events)
     if kind.startswith(b"text/event-stream"):
         events: deque[bytes] = deque(maxlen=LAST_PIECES)
-        return Tap(events.append, events, in_events)
+        return Tap(events.append, events, in_events, last_events)
     if b"ndjson" in kind or b"jsonl" in kind:
         lines: deque[bytes] = deque(maxlen=LAST_PIECES)
-        return Tap(lines.append, lines, in_lines)
+        return Tap(lines.append, lines, in_lines, last_line)
     if b"json" not in kind:
         return None
     if length is not None and length <= WHOLE:
         pieces: list[bytes] = []
-        return Tap(pieces.append, pieces, in_document)
+        return Tap(pieces.append, pieces, in_document, in_whole)
     tail = Tail()
-    return Tap(tail.keep, tail.pieces, tail.read)
+    return Tap(tail.keep, tail.pieces, tail.read, tail.texts)
 
 
 def in_document(data: bytes) -> Facts:
@@ -157,11 +175,21 @@ def in_document(data: bytes) -> Facts:
 
 def in_lines(data: bytes) -> Facts:
     """Read the last line of NDJSON, be its beginning lost."""
-    line = data.rstrip().rpartition(b"\n")[2]
+    (line,) = last_line(data)
     try:
         return facts(decode(line))
     except UNREADABLE:
         return picked(line)
+
+
+def in_whole(data: bytes) -> Sequence[bytes]:
+    """Give the one document of a JSON body."""
+    return (data,)
+
+
+def last_line(data: bytes) -> Sequence[bytes]:
+    """Give the last line of NDJSON."""
+    return (data.rstrip().rpartition(b"\n")[2],)
 
 
 def in_events(data: bytes) -> Facts:
@@ -186,6 +214,15 @@ def picked(data: bytes) -> Facts:
 
 
 def _last_documents(data: bytes) -> Iterator[Reply]:
+    for text in last_events(data):
+        try:
+            yield decode(text)
+        except UNREADABLE:
+            pass  # [DONE], or an event whose beginning or end is lost
+
+
+def last_events(data: bytes) -> Iterator[bytes]:
+    """Give what the last events of a stream hold, the last one first; one may lack its beginning or end."""
     stop = len(data)
     for _ in range(LAST_EVENTS):
         start = data.rfind(b"\ndata:", 0, stop)
@@ -193,8 +230,5 @@ def _last_documents(data: bytes) -> Iterator[Reply]:
         if start < 0 or not stop:
             return
         end = data.find(b"\n", start + 1, stop)
-        try:
-            yield decode(data[data.index(b":", start) + 1 : stop if end < 0 else end])
-        except UNREADABLE:
-            pass  # [DONE], or an event whose beginning or end is lost
+        yield data[data.index(b":", start) + 1 : stop if end < 0 else end]
         stop = start

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from attrs import Factory, frozen
 
+from olla.domain.formula import Formula
+from olla.domain.json_path import JsonPath
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -128,13 +131,15 @@ class MetricsExtraction:
     """
     Where a reply tells what it cost.
 
-    :ivar paths: names and JSON paths such as ``$.usage.prompt_tokens``.
-    :ivar calculations: names and formulas over the names in ``paths``, as text.
+    :ivar paths: names, and where each stands.
+    :ivar calculations: names, and formulas over the names in ``paths``.
+    :ivar usual: whether it says nothing of usage that is not found by the usual names of figures as well.
     """
 
     enabled: bool = False
-    paths: Pairs = ()
-    calculations: Pairs = ()
+    paths: tuple[tuple[str, JsonPath], ...] = ()
+    calculations: tuple[tuple[str, Formula], ...] = ()
+    usual: bool = True
 
 
 @frozen

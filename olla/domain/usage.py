@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+Figure = float | int | str | bool
 
 
 @frozen
@@ -23,6 +27,7 @@ class Usage:
     :ivar generation_ms: its time for the answer.
     :ivar model_load_ms: its time to load the model.
     :ivar finish_reason: why it stopped, in its own word.
+    :ivar others: what else the backend's profile extracts, by the profile's names, where somebody wants to know.
     """
 
     model: str | None = None
@@ -38,3 +43,4 @@ class Usage:
     generation_ms: float | None = None
     model_load_ms: float | None = None
     finish_reason: str | None = None
+    others: Mapping[str, Figure] = field(factory=dict)

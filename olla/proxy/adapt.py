@@ -8,6 +8,7 @@ from attrs import define, evolve, field
 
 from olla.balance.member import Member
 from olla.dialect.fields import EndpointFields
+from olla.dialect.measures import Measures
 from olla.dialect.rewrite import rename, rename_target
 from olla.dialect.target import backend_target
 from olla.domain.endpoint import Endpoint
@@ -27,11 +28,13 @@ class Adapter:
     :ivar profiles: by canonical name.
     :ivar trusted: whether what a peer says of the clients behind it is believed.
     :ivar version: ours, as in ``Via``.
+    :ivar measures: what the profiles that say so extract from replies, by canonical name.
     """
 
     profiles: Mapping[str, Profile]
     trusted: Callable[[str], bool]
     version: str
+    measures: Mapping[str, Measures]
     _shaping: dict[Endpoint, EndpointFields] = field(init=False, factory=dict)
 
     def of(self, endpoint: Endpoint) -> EndpointFields:

@@ -329,7 +329,7 @@ class Forwarder:
             raise
         else:
             exchange.finish()
-            story.usage = tap.finish() if tap is not None else None
+            story.usage = tap.finish(self.adapter.measures.get(lease.member.profile)) if tap is not None else None
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
 

@@ -196,6 +196,7 @@ FAILED = (ERROR, "Request failed")
 def provider_facts(event: Finished, usage: Usage) -> dict[str, Value]:
     """Give what the backend measured, under the names that dashboards know (http-api.md §17.3)."""
     facts: dict[str, Value] = {
+        **usage.others,
         "request_id": event.id,
         "endpoint": event.endpoint.name if event.endpoint is not None else None,
         **provider_fields(usage),

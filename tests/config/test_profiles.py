@@ -114,10 +114,10 @@ class ShippedTests(SynchronousTestCase):
 
     def test_metrics(self) -> None:
         """What could never work is replaced: Ollama's reason, the speeds of two others (profiles.md §3)."""
-        self.assertEqual(dict(self.profiles["ollama"].metrics.paths)["finish_reason"], "$.done_reason")
+        self.assertEqual(dict(self.profiles["ollama"].metrics.paths)["finish_reason"].text, "$.done_reason")
         for name in ("lemonade", "docker-model-runner", "llamacpp"):
             metrics = self.profiles[name].metrics
-            self.assertIn("predicted_per_second", dict(metrics.calculations)["tokens_per_second"])
+            self.assertIn("predicted_per_second", dict(metrics.calculations)["tokens_per_second"].text)
             self.assertIn("ttft_ms", dict(metrics.paths))
 
     def test_translation(self) -> None:
@@ -197,13 +197,19 @@ class FolderTests(LoadingTestCase):
 
     def test_broken_formula(self) -> None:
         """A calculation with an unknown name is told when it is loaded, and left out (P4)."""
-        text = OWN + "metrics: {extraction: {enabled: 'true', paths: {a: $.a}, calculations: {%s}}}\n"
-        self.write("config/profiles/own.yaml", text % 'x: "a * b", y: "len(a) > 0 && a != null"')
+        text = OWN + "metrics: {extraction: {enabled: 'true', paths: {a: $.a, c: '$.[', d: $}, calculations: {%s}}}\n"
+        self.write("config/profiles/own.yaml", text % 'x: "a * b", y: "len(a) > 0 && a != null", z: "a +", v: "c"')
         found = self.loaded()
-        self.assertIn("metrics.extraction.calculations.x: uses b", str(found.warnings[0]))
+        said = "\n".join(map(str, found.warnings))
+        self.assertIn("metrics.extraction.calculations.x: uses b, which no path extracts", said)
+        self.assertIn("metrics.extraction.calculations.z: ends too early", said)
+        self.assertIn("metrics.extraction.calculations.v: uses c", said)
+        self.assertIn("metrics.extraction.paths.c: is not understood at .[", said)
+        self.assertIn("metrics.extraction.paths.d: leads nowhere", said)
         metrics = next(p for p in found.config.profiles.known if p.name == "my-px").metrics
         self.assertTrue(metrics.enabled)
         self.assertEqual([name for name, _ in metrics.calculations], ["y"])
+        self.assertFalse(metrics.usual)
 
     def test_prefixes(self) -> None:
         """Prefixes that cannot be routes, or are another's, are refused naming file and prefix (P34)."""

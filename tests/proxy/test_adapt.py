@@ -27,7 +27,7 @@ class AdapterTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         profiles = {"dmr": Profile("dmr", path_rewrites=(("/v1/", "/engines/v1/"),))}
-        self.adapter = Adapter(profiles, lambda peer: False, "1.2.3")
+        self.adapter = Adapter(profiles, lambda peer: False, "1.2.3", {})
 
     def adapt(
         self,

@@ -67,7 +67,7 @@ class AnswersTests(SynchronousTestCase):
     """Heads of answers."""
 
     def setUp(self) -> None:
-        adapter = Adapter({}, lambda peer: False, "1.2.3")
+        adapter = Adapter({}, lambda peer: False, "1.2.3", {})
         self.answers = Answers("1.2.3", CORS, adapter, lambda: 10.25)
 
     def refuse(self, exchange: Exchange, refusal: Refusal, endpoint: Endpoint | None = None) -> Story:
