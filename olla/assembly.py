@@ -26,7 +26,7 @@ from olla.limits.address import parse
 from olla.proxy.cors import Cors
 from olla.proxy.forward import RetryRules
 from olla.upstream.discovery import DiscoveryRules
-from olla.upstream.limits import Patience
+from olla.upstream.limits import Patience, Sockets
 from olla.wire.sizes import Sizes
 
 
@@ -96,6 +96,7 @@ def _endpoint(given: EndpointConfig) -> Endpoint:
         model_url=given.model_url,
         check_interval=given.check_interval,
         check_timeout=given.check_timeout,
+        head_timeout=given.response_header_timeout,
         # A profile's own figure is a guess about hardware that nobody has seen: only the operator sets a limit.
         max_concurrent_requests=given.max_concurrent_requests or 0,
         forward_client_auth=given.forward_client_auth,
@@ -146,6 +147,11 @@ def patience(config: Config) -> Patience:
         silence=proxy.read_timeout,
         total=proxy.response_timeout,
     )
+
+
+def sockets(config: Config) -> Sockets:
+    """Give how connections to backends are set."""
+    return Sockets(config.proxy.connection_keep_alive, config.proxy.stream_buffer_size)
 
 
 def retry_rules(config: Config) -> RetryRules:

@@ -199,7 +199,7 @@ class Parts:
 
     def _make_upstream(self) -> AgentUpstream | DirectUpstream:
         """Make the way to the backends: this is all in which the engines differ there."""
-        patience, pool = assembly.patience(self.config), self.config.proxy.pool
+        patience, sockets, pool = assembly.patience(self.config), assembly.sockets(self.config), self.config.proxy.pool
         if self.config.proxy.engine == "sherpa":
             return AgentUpstream(
                 self._reactor,
@@ -207,10 +207,11 @@ class Parts:
                 patience,
                 pool.max_idle_per_host,
                 pool.idle_timeout,
+                sockets,
                 self._crashed_upstream,
             )
         return DirectUpstream(
-            lambda endpoint: Dialler(self.network, endpoint, patience.connect, patience.handshake),
+            lambda endpoint: Dialler(self.network, endpoint, patience.connect, patience.handshake, sockets),
             self.clock,
             patience,
             pool.max_idle,

@@ -20,7 +20,7 @@ from olla.config.kinds import (
 )
 
 KEY_SOURCES = ("session_header", "prefix_hash", "auth_header", "ip", "conversation")
-BUFFER_SIZES = {"olla": 65536, "sherpa": 8192}
+ENGINES = ("olla", "sherpa")
 
 
 @frozen
@@ -104,7 +104,7 @@ class ProxyConfig:
     """
     How requests are carried.  Times are seconds, and 0 means the default except where it says none.
 
-    :ivar profile: when what a backend sends is flushed: ``auto``, ``streaming``, ``standard``.
+    :ivar profile: when pieces of an answer are written together: ``standard`` (always), ``auto``, ``streaming`` (never).
     :ivar load_balancer: name of a selector.
     :ivar stream_buffer_size: bytes read at once; 0 as written is the engine's own.
     :ivar response_timeout: from dispatch to the last byte; 0 is none.
@@ -113,7 +113,7 @@ class ProxyConfig:
     :ivar retry_backoff: deprecated, has no effect.
     """
 
-    engine: str = key(TEXT, "olla", one_of(*BUFFER_SIZES), env="OLLA_PROXY_ENGINE")
+    engine: str = key(TEXT, "olla", one_of(*ENGINES), env="OLLA_PROXY_ENGINE")
     profile: str = key(TEXT, "auto", one_of("auto", "streaming", "standard"), env="OLLA_PROXY_PROFILE")
     load_balancer: str = key(TEXT, "least-connections", env="OLLA_PROXY_LOAD_BALANCER")
     stream_buffer_size: int = key(SIZE, 0, NOT_NEGATIVE)
@@ -140,8 +140,3 @@ class ProxyConfig:
     queue: Queue = block(Queue)
     sticky_sessions: StickySessions = block(StickySessions)
     ollama: OllamaConfig = block(OllamaConfig)
-
-    @property
-    def buffer_size(self) -> int:
-        """Bytes read at once: as configured, else what suits the engine."""
-        return self.stream_buffer_size or BUFFER_SIZES[self.engine]

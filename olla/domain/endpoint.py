@@ -27,6 +27,7 @@ class Endpoint:
     :ivar model_url: absolute URL of the model listing.
     :ivar check_interval: seconds between two checks.
     :ivar check_timeout: seconds that one check may take.
+    :ivar head_timeout: seconds until its answer begins; ``0.0`` where the limit of all endpoints holds.
     :ivar max_concurrent_requests: requests at once; ``0`` for no limit.
     :ivar forward_client_auth: whether a client's credentials reach this backend.
     :ivar fields: header fields added to everything sent to it; secrets may be among them.
@@ -51,6 +52,7 @@ class Endpoint:
     model_url: str = ""
     check_interval: float = 5.0
     check_timeout: float = 2.0
+    head_timeout: float = 0.0
     max_concurrent_requests: int = 0
     forward_client_auth: bool = True
     fields: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)

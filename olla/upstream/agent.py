@@ -30,7 +30,7 @@ from olla.pending import Pending
 from olla.upstream.agent_reply import AgentReply
 from olla.upstream.dial import Dialler, failure_of
 from olla.upstream.guard import Guard, Guarded, GuardFactory
-from olla.upstream.limits import Patience
+from olla.upstream.limits import Patience, Sockets
 from olla.upstream.producer import BodyProducer
 from olla.wire.head import ReplyHead
 from olla.wire.recent import Recent
@@ -228,8 +228,9 @@ class _Attempt(Guarded):
         if patience.total and now - self._started >= patience.total:
             self._expire("response", patience.total)
         elif self.reply is None:
-            if patience.head and now - self._waiting_since >= patience.head:
-                self._expire("response_header", patience.head)
+            limit = self._endpoint.head_timeout or patience.head
+            if limit and now - self._waiting_since >= limit:
+                self._expire("response_header", limit)
         elif self.reply.paused:
             self._quiet_since = now  # a slow client is not a silent backend
         elif patience.silence and now - self._quiet_since >= patience.silence:
@@ -256,6 +257,7 @@ class AgentUpstream:
     :ivar patience: the limits; enforced by :meth:`sweep`.
     :ivar max_idle: idle connections kept for each endpoint.
     :ivar idle_timeout: seconds that they are kept.
+    :ivar sockets: how the sockets of connections are set.
     :ivar crashed: told of a fault of our own.
     :ivar recent: what was read in heads of late.
     """
@@ -265,6 +267,7 @@ class AgentUpstream:
     patience: Patience
     max_idle: int
     idle_timeout: float
+    sockets: Sockets
     crashed: Callable[[Failure], object]
     recent: Recent[ReplyHead] = field(init=False, default=Factory(lambda self: Recent(self.clock), takes_self=True))
     _routes: dict[Endpoint, _Route] = field(init=False, factory=dict)
@@ -320,7 +323,7 @@ class AgentUpstream:
         pool.retryAutomatically = False  # it would retry GET by itself, and never POST
         return _Route(
             URI.fromBytes(f"{endpoint.scheme}://{endpoint.authority}/".encode()),
-            Dialler(self.reactor, endpoint, self.patience.connect, self.patience.handshake),
+            Dialler(self.reactor, endpoint, self.patience.connect, self.patience.handshake, self.sockets),
             _ExactAgent.usingEndpointFactory(self.reactor, _NoEndpoints(), pool),
             pool,
         )

@@ -29,6 +29,7 @@ from zope.interface import implementer
 from olla.domain.endpoint import Endpoint
 from olla.errors import NothingLeft, OllaError
 from olla.upstream.dial import Dialler, failure_of
+from olla.upstream.limits import Sockets
 
 REDIRECTS = 3
 UNANSWERED = (
@@ -99,7 +100,7 @@ class _Diallers:
             host=uri.host.decode("ascii").strip("[]"),
             port=uri.port,
         )
-        return Dialler(self._reactor, there, self._limit, self._limit)
+        return Dialler(self._reactor, there, self._limit, self._limit, Sockets())
 
 
 @define(eq=False)

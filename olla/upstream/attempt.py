@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from olla.domain.endpoint import Endpoint
 from olla.domain.message import Head, Outgoing
 from olla.errors import BrokenBody, ClosedEarly, ConnectFailed, ConnectTimeout, HeadTimeout, UpstreamFailure
 from olla.interfaces import IExchange, IPaced, IReply
@@ -24,9 +25,11 @@ class Way(Protocol):
     The way to the endpoint.
 
     :ivar where: its address, for texts.
+    :ivar endpoint: where it leads.
     :ivar clock: seconds, never going back.
     """
 
+    endpoint: Endpoint
     clock: Callable[[], float]
 
     @property
@@ -228,13 +231,18 @@ class Attempt:
             if upload is not None and upload.moved:
                 upload.moved = False
                 self._quiet_since = now
-            elif patience.head and now - self._quiet_since >= patience.head:
-                self._expire("response_header", patience.head)
+            else:
+                self._check_head(now, patience)
         elif connection.heard or self.paused:
             connection.heard = False
             self._quiet_since = now
         elif patience.silence and now - self._quiet_since >= patience.silence:
             self._expire("read", patience.silence)
+
+    def _check_head(self, now: float, patience: Patience) -> None:
+        limit = self._way.endpoint.head_timeout or patience.head
+        if limit and now - self._quiet_since >= limit:
+            self._expire("response_header", limit)
 
     def give_up(self, error: UpstreamFailure) -> None:
         """Hang up, and say why."""

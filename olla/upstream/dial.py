@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from typing import Any
 
@@ -26,6 +27,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS, trustRootFromCertificates
+from twisted.internet.tcp import Connection
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -33,6 +35,7 @@ from zope.interface import implementer
 
 from olla.domain.endpoint import Endpoint
 from olla.errors import ConnectFailed, ConnectTimeout, NothingLeft, TLSFailed, UpstreamFailure
+from olla.upstream.limits import Sockets
 
 LONG = 3600.0
 SCARCE = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
@@ -129,6 +132,19 @@ def tls_text(reason: BaseException) -> str:
     return "the certificate is for another name" if name == "VerificationError" else "handshake failed"
 
 
+def set_up(connection: Connection, wanted: Sockets) -> None:
+    """Set the socket of a connection that stands."""
+    if wanted.read_size:
+        connection.bufferSize = wanted.read_size
+    if not wanted.keep_alive:
+        return
+    connection.setTcpKeepAlive(True)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        option = getattr(socket, name, None)  # not every system has them; there the system's own period holds
+        if option is not None:
+            connection.socket.setsockopt(socket.IPPROTO_TCP, option, max(1, round(wanted.keep_alive)))
+
+
 def _too_late(result: Any, seconds: float) -> Any:
     if isinstance(result, Failure):  # cancelling looks different at each point of connecting
         raise TimeoutError
@@ -169,18 +185,27 @@ class Dialler:
     prove its name, and so that a failed one may be answered by another endpoint.
     """
 
-    def __init__(self, reactor: Any, endpoint: Endpoint, connect: float, handshake: float) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: Endpoint,
+        connect: float,
+        handshake: float,
+        sockets: Sockets,
+    ) -> None:
         """
         Prepare.
 
         :param connect: seconds for name, TCP connection and all.
         :param handshake: further seconds for TLS.
+        :param sockets: how each connection's socket is set.
         :raise OSError, ValueError: from :func:`tls_options`.
         """
         self._reactor = reactor
         self._host = endpoint.host
         self._limit = connect or None
         self._handshake = handshake
+        self._sockets = sockets
         self._tls = tls_options(endpoint) if endpoint.scheme == "https" else None
         self._tcp = _tcp(reactor, endpoint.host, endpoint.port, connect or LONG)
 
@@ -197,7 +222,13 @@ class Dialler:
         connecting = self._tcp.connect(factory)
         if self._limit is not None:
             connecting.addTimeout(self._limit, self._reactor, _too_late)
+        connecting.addCallback(self._set)
         return connecting if self._tls is None else connecting.addCallback(self._shaken)
+
+    def _set(self, protocol: Any) -> Any:
+        if isinstance(protocol.transport, Connection):
+            set_up(protocol.transport, self._sockets)
+        return protocol
 
     def _shaken(self, tls: Any) -> Deferred[Any]:
         wrapper = tls.wrappedProtocol

@@ -201,7 +201,8 @@ class Malformed(Broken):
 
     def test_interim_answers_without_end(self) -> None:
         """Interim answers by the thousand are not waited for any longer than the real one (R25, R32)."""
-        self.start({"a": Backend(play=says(b"HTTP/1.1 102 Processing\r\n\r\n" * 2000))})
+        interim = b"HTTP/1.1 102 Processing\r\n\r\n"
+        self.start({"a": Backend(play=says(interim * 2000))}, proxy={"response_header_timeout": "30s"})
         client = self.post()
         self.network.wait(31.0)
         self.assertEqual(client.status, 502)

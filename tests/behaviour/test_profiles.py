@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support import Backend, ProxyCase, answer, on_each_engine, says
+from tests.support import Backend, BackendConnection, ProxyCase, Seen, answer, on_each_engine, says
 
 OWN = """
 name: house
@@ -54,3 +54,86 @@ class Measuring(Profiled):
         client = self.post("/olla/house/v1/chat/completions")
         self.assertEqual(json.loads(client.body), document)
         self.assertLess(max(len(json.dumps(record)) for record in self.records()), 2000)
+
+
+@on_each_engine
+class Waiting(Profiled):
+    """How long a kind of backend may take to begin."""
+
+    def wait_for(self, seconds: float) -> int:
+        """Send a request, let time pass, and give its status; 0 for none yet."""
+        client = self.post()
+        self.network.wait(seconds, 0.5)
+        return client.status if client.got else 0
+
+    def test_profile(self) -> None:
+        """A profile's time-out holds where ``response_header_timeout`` is not given (profiles.md §1, P32)."""
+        self.start({"a": Backend()}, {"type": "llamacpp"})
+        self.assertEqual(self.wait_for(299.0), 0)
+        self.network.wait(2.0, 0.5)
+
+    def test_configured(self) -> None:
+        """What is configured holds for every kind (config.md §5)."""
+        self.start({"a": Backend()}, {"type": "llamacpp"}, proxy={"response_header_timeout": "3s"})
+        self.assertEqual(self.wait_for(4.0), 502)
+
+
+@on_each_engine
+class Listing(ProxyCase):
+    """The listing routes of the shipped profiles."""
+
+    ROUTES = (
+        *("/olla/ollama/api/tags", "/olla/ollama/v1/models", "/olla/lm-studio/api/v0/models"),
+        *("/olla/lmstudio/api/v1/models", "/olla/lm_studio/v1/models", "/olla/lemonade/api/v1/models"),
+        *("/olla/dmr/engines/v1/models", "/olla/docker-model-runner/v1/models", "/olla/lemonade/v1/models"),
+        *(f"/olla/{name}/v1/models" for name in ("vllm", "vllm-mlx", "sglang", "lmdeploy", "litellm", "llamacpp")),
+        *("/olla/omlx/v1/models", "/olla/openai/v1/models", "/olla/openai-compatible/v1/models"),
+    )
+
+    def test_all(self) -> None:
+        """Every listing route of a shipped profile answers 200, in its shape, also without a backend (P35, C107)."""
+        self.start({"a": Backend()}, {"type": "lemonade"})
+        for path in self.ROUTES:
+            client = self.get(path)
+            self.assertEqual(client.status, 200, path)
+            self.assertIn("models" if path.endswith("tags") else "data", client.json, path)
+        self.assertEqual([one["id"] for one in self.get("/olla/lemonade/api/v1/models").json["data"]], ["m"])
+
+    def test_own_listing_path(self) -> None:
+        """A type without a profile of its own lists nowhere else: other paths are the backend's (http-api.md §14)."""
+        backend = Backend(play=says(answer({"from": "backend"})))
+        self.start({"a": backend}, {"type": "docker-model-runner"})
+        self.assertEqual(self.get("/olla/dmr/engines/llama.cpp/v1/models").json, {"from": "backend"})
+
+
+@on_each_engine
+class Untyped(ProxyCase):
+    """Endpoints whose type is not given."""
+
+    def test_beside_a_typed_one(self) -> None:
+        """An endpoint without a type beside one that has it serves its models (P40)."""
+        typed = Backend(models=("x",), play=says(answer({"from": "typed"})))
+        untyped = Backend(models=("y",), play=says(answer({"from": "untyped"})))
+        self.start({"a": typed, "b": untyped}, {"type": "openai"})
+        config = json.loads(self.path.read_text())
+        del config["discovery"]["static"]["endpoints"][1]["type"]
+        self.path.write_text(json.dumps(config))
+        assert self.proxy is not None
+        self.proxy.reload()
+        self.network.wait(3.0)
+        for model, name in (("x", "typed"), ("y", "untyped")):
+            for path in ("/olla/proxy/v1/chat/completions", "/olla/openai/v1/chat/completions"):
+                self.assertEqual(self.post(path, {"model": model}).json, {"from": name}, path)
+
+    def test_health(self) -> None:
+        """A server of unknown kind that has nothing at / is well if it lists its models (P40)."""
+
+        def play(connection: BackendConnection, seen: Seen) -> None:
+            connection.transport.write(answer({"from": "a"}))
+
+        backend = Backend(play=play)
+        self.start({"a": backend}, {"type": "auto"})
+        self.network.wait(3.0)
+        self.assertEqual(self.post("/olla/proxy/v1/chat/completions").json, {"from": "a"})
+        asked = {one.line.split(b" ")[1] for one in backend.probes if "Health" in "".join(one.fields("user-agent"))}
+        self.assertNotIn(b"/", asked)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from olla.assembly import sockets
 from olla.config import ConfigError, load
+from olla.upstream.limits import Sockets
 from tests.config.loading import LoadingTestCase
 
 
@@ -98,13 +100,9 @@ class ProxyTests(LoadingTestCase):
         self.assertIn("proxy.profile", self.refused("proxy: {profile: fast}"))
 
     def test_buffer(self) -> None:
-        """The size of a read follows the engine unless it is given (K20)."""
-        for text, size in (
-            ("", 65536),
-            ("engine: sherpa", 8192),
-            ("engine: sherpa, stream_buffer_size: 2048", 2048),
-        ):
-            self.assertEqual(self.config(f"proxy: {{{text}}}").proxy.buffer_size, size)
+        """The size of a read is used as given, and is the engine's own where none is (K20)."""
+        for text, size in (("", 0), ("stream_buffer_size: 2048", 2048)):
+            self.assertEqual(sockets(self.config(f"proxy: {{{text}}}")), Sockets(30.0, size))
 
     def test_refused_numbers(self) -> None:
         """Negative sizes, no key source and unknown ones are refused by name (K68)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from datetime import datetime, timedelta
 from errno import EMFILE
 from ipaddress import ip_address
@@ -25,12 +26,15 @@ from twisted.internet.error import (
 )
 from twisted.internet.protocol import Factory
 from twisted.internet.ssl import CertificateOptions
+from twisted.internet.tcp import Connection
+from twisted.internet.testing import MemoryReactor
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.domain.endpoint import Endpoint
 from olla.errors import BadReply, ConnectFailed, ConnectTimeout, NothingLeft, TLSFailed
-from olla.upstream.dial import Dialler, failure_of, tls_options
+from olla.upstream.dial import Dialler, failure_of, set_up, tls_options
+from olla.upstream.limits import Sockets
 from tests.network import Network
 from tests.support import Client, says_and_closes
 from tests.upstream.asking import Server
@@ -116,7 +120,7 @@ class DialTests(SynchronousTestCase):
     def dial(self, scheme: str = "http", port: int = 9000, **settings: object) -> Deferred[Any]:
         """Connect, within one second and two more for TLS."""
         endpoint = Endpoint("a", scheme, "127.0.0.1", port, **{"tls_verify": False, **settings})  # type: ignore[arg-type]
-        connecting = Dialler(self.network, endpoint, 1.0, 2.0).connect(Factory.forProtocol(Client))
+        connecting = Dialler(self.network, endpoint, 1.0, 2.0, Sockets()).connect(Factory.forProtocol(Client))
         self.network.pump()
         return connecting
 
@@ -186,3 +190,26 @@ class DialTests(SynchronousTestCase):
         told = failure_of(failure.value, "h:1")
         self.assertIsInstance(told, TLSFailed)
         self.assertIn("certificate verify failed", told.detail)
+
+
+class SocketTests(SynchronousTestCase):
+    """How the sockets of connections are set."""
+
+    def setUp(self) -> None:
+        self.socket = socket.socket()
+        self.addCleanup(self.socket.close)
+        self.connection = Connection(self.socket, None, MemoryReactor())
+
+    def test_set(self) -> None:
+        """TCP asks after a silent end as often as configured, and a read is as large (config.md §5, K20)."""
+        set_up(self.connection, Sockets(keep_alive=7.4, read_size=2048))
+        self.assertEqual(self.connection.bufferSize, 2048)
+        self.assertTrue(self.connection.getTcpKeepAlive())
+        for name in {"TCP_KEEPIDLE", "TCP_KEEPINTVL"} & set(dir(socket)):
+            self.assertEqual(self.socket.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)), 7)
+
+    def test_left_alone(self) -> None:
+        """Nothing is set where nothing is wanted."""
+        set_up(self.connection, Sockets())
+        self.assertEqual(self.connection.bufferSize, Connection.bufferSize)
+        self.assertFalse(self.connection.getTcpKeepAlive())

@@ -32,7 +32,7 @@ from olla.interfaces import IExchange
 from olla.pending import Task
 from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
-from olla.upstream.limits import Patience
+from olla.upstream.limits import Patience, Sockets
 from olla.wire.channel import ChannelFactory
 from olla.wire.sizes import Sizes
 from olla.wire.transport import at_once
@@ -63,7 +63,7 @@ class LoopbackTests(TestCase):
         self.backend = self.listen_backend()
         self.endpoint = Endpoint("e", self.scheme, "localhost", self.backend.getHost().port, **self.tls)
         self.upstream = DirectUpstream(
-            lambda endpoint: Dialler(self.network, endpoint, 5.0, 5.0), REACTOR.seconds, Patience()
+            lambda endpoint: Dialler(self.network, endpoint, 5.0, 5.0, Sockets()), REACTOR.seconds, Patience()
         )
         page = Resource()
         page.putChild(b"page", Page())
