@@ -27,6 +27,7 @@ from olla.proxy.cors import Cors
 from olla.proxy.forward import RetryRules
 from olla.upstream.discovery import DiscoveryRules
 from olla.upstream.limits import Patience, Sockets
+from olla.web.policy import Policy
 from olla.wire.sizes import Sizes
 
 
@@ -203,6 +204,15 @@ def cors(config: Config) -> Cors:
         given.max_age,
         given.internal_api,
     )
+
+
+def policy(config: Config) -> Policy | None:
+    """Give who may see the pages for operators; ``None`` for everybody."""
+    given = config.dashboard.access_policy
+    if not config.dashboard.gate_internal_api:
+        return None
+    networks = [ip_network(text.strip(), strict=False) for text in given.allowed_cidrs]
+    return Policy(networks, frozenset(given.allowed_hosts))
 
 
 def limiter_settings(config: Config) -> Mapping[str, Any]:

@@ -166,6 +166,15 @@ class Stalled(BadRequest):
 
 
 @frozen
+class Forbidden(Refusal):
+    """The operator does not show this to that client."""
+
+    status = 403
+    type = "forbidden"
+    code = "FORBIDDEN"
+
+
+@frozen
 class InvalidParameter(Refusal):
     """A query parameter has a value that it cannot have."""
 

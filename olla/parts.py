@@ -152,7 +152,8 @@ class Parts:
             time.time,
         )
         self.pages = self._make_pages()
-        self.app = App(self.admission, self.answers, self.routes, self.forwarder, self.pages, self._crashed)
+        policy = assembly.policy(config)
+        self.app = App(self.admission, self.answers, self.routes, self.forwarder, self.pages, self._crashed, policy)
 
     # Making ----------------------------------------------------------------------------------------------------
 

@@ -135,10 +135,11 @@ class Checks:
 
     def _dashboard(self, config: Config) -> None:
         networks, path = config.dashboard.access_policy.allowed_cidrs, "dashboard.access_policy.allowed_cidrs"
-        if not config.dashboard.enabled:
+        if not (config.dashboard.enabled or config.dashboard.gate_internal_api):
             return
         if not networks:
-            self._reading.fault(path, "is empty while dashboard.enabled is true")
+            key = "enabled" if config.dashboard.enabled else "gate_internal_api"
+            self._reading.fault(path, f"is empty while dashboard.{key} is true")
         for network in networks:
             try:
                 ipaddress.ip_network(network.strip(), strict=False)

@@ -104,7 +104,7 @@ class ProxyConfig:
     """
     How requests are carried.  Times are seconds, and 0 means the default except where it says none.
 
-    :ivar profile: when pieces of an answer are written together: ``standard`` (always), ``auto``, ``streaming`` (never).
+    :ivar profile: whether pieces of an answer are written together: ``standard`` always, ``auto``, ``streaming`` never.
     :ivar load_balancer: name of a selector.
     :ivar stream_buffer_size: bytes read at once; 0 as written is the engine's own.
     :ivar response_timeout: from dispatch to the last byte; 0 is none.

@@ -27,9 +27,11 @@ from olla.proxy.story import Story
 from olla.proxy.waiting import as_deferred
 from olla.web.exchange import SiteExchange
 from olla.web.page import Page
+from olla.web.policy import Policy
 from olla.web.site import FrontRequest
 
 READ = ["GET", "HEAD"]
+OPEN = frozenset({b"/internal/health", b"/openapi.json"})  # what a policy does not close
 Query = Mapping[bytes, list[bytes]]
 
 
@@ -58,6 +60,7 @@ class App:
     Routes on Klein.
 
     :ivar crashed: told of a fault of ours, with the request's id.
+    :ivar policy: who may see the pages for operators; ``None`` for everybody.
     """
 
     admission: Admission
@@ -66,6 +69,7 @@ class App:
     forwarder: Forwarder
     pages: Pages
     crashed: Callable[[str], None]
+    policy: Policy | None
     _klein: Klein = field(init=False, factory=Klein)
 
     def resource(self) -> IResource:
@@ -163,6 +167,8 @@ class App:
                 limits = self.admission.admit(request, kind, self.answers.clock())
                 if isinstance(limits, Pending):
                     limits = await as_deferred(limits)
+                if self.policy is not None and kind == HEALTH and stock.path not in OPEN:
+                    self.policy.check(request)
                 made = page(parse_qs_bytes(request.target))
                 shown = (await made if isinstance(made, Deferred) else made).for_request(request)
             except Refusal as refusal:
