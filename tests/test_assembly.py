@@ -50,6 +50,14 @@ class EndpointTests(AssemblyCase):
         self.assertEqual((plain.scheme, plain.host, plain.port, plain.base_path), ("https", "h.example", 443, ""))
         self.assertEqual((based.host, based.port, based.base_path), ("::1", 8000, "/base"))
 
+    def test_only_the_operator_limits(self) -> None:
+        """A profile's guess at what a server takes at once limits nothing, what an endpoint says does (P6)."""
+        guessed, given = self.endpoints(
+            {"name": "a", "url": "http://h:1", "type": "lm-studio"},
+            {"name": "b", "url": "http://h:2", "type": "lm-studio", "max_concurrent_requests": 3},
+        )
+        self.assertEqual((guessed.max_concurrent_requests, given.max_concurrent_requests), (0, 3))
+
     def test_credential(self) -> None:
         """Fields and credential are revealed to the endpoint, and shown nowhere (K33)."""
         (endpoint,) = self.endpoints(

@@ -90,6 +90,46 @@ class Start(ProgramCase):
         self.assertNotIn("hunter2", out + err)
         self.assertNotIn("Traceback", out + err)
 
+    def test_nothing_before_the_check(self) -> None:
+        """With a fault anywhere no backend is asked and nothing is bound (K85)."""
+        with socket.socket() as backend:
+            backend.bind(("127.0.0.1", 0))
+            backend.listen()
+            backend.setblocking(False)
+            url = f"http://127.0.0.1:{backend.getsockname()[1]}"
+            endpoints = [{"name": "a", "url": url, "type": "ollama"}]
+            for section in (
+                {"proxy": {"engine": "nonsense"}},
+                {"proxy": {"load_balancer": "nonsense"}},
+                {"model_aliases": {"x": []}},
+                {"model_registry": {"type": "nonsense"}},
+            ):
+                config = {"discovery": {"static": {"endpoints": endpoints}}, **section}
+                status, out, err = self.refused(config=config)
+                self.assertEqual(status, 1, section)
+                self.assertIn("nonsense" if "nonsense" in str(section) else "model_aliases.x", err)
+                self.assertRaises(BlockingIOError, backend.accept)
+                self.assertNotIn("listening", out)
+
+    def test_engine_is_named(self) -> None:
+        """Each engine starts, and the log says which it is (K36)."""
+        for engine in ENGINES:
+            program = self.run_program(config={"proxy": {"engine": engine}}).wait()
+            program.signal(signal.SIGTERM)
+            status, out, _ = program.end()
+            (line,) = [one for one in out.splitlines() if "Olla started" in one]
+            self.assertEqual((status, json.loads(line)["engine"]), (0, engine))
+
+    def test_log_folder(self) -> None:
+        """A folder for the log that cannot be made is said, and does not stop the start (K80)."""
+        config = {"logging": {"output": "file"}}
+        program = self.run_program(config=config, OLLA_LOG_DIR="olla.yaml/logs").wait()
+        program.signal(signal.SIGTERM)
+        status, out, err = program.end()
+        self.assertEqual(status, 0)
+        self.assertIn("no log file in olla.yaml/logs", err)
+        self.assertIn("Olla started", out)
+
     def test_malformed_yaml(self) -> None:
         """A file that is not YAML is one line with the file's name (K7, R63)."""
         status, _, err = self.refused(config="server: {port: [")
