@@ -23,8 +23,8 @@ run: $(READY)            ## set everything up and start with two embedded engine
 test: $(READY)           ## the tests that need no server
 	$(BIN)/python -m twisted.trial --jobs=2 tests
 
-test-real: $(REAL)/.ready ## real llama.cpp and LiteLLM behind a real Olla, driven by the official clients
-	$(REAL)/bin/python -m twisted.trial --temp-directory=_trial_temp_real tests.real.clients tests.real.failover
+test-real: $(REAL)/.ready ## real llama.cpp and LiteLLM, and a scripted fleet of every kind, behind a real Olla, driven by the official clients
+	$(REAL)/bin/python -m twisted.trial --temp-directory=_trial_temp_real tests.real.clients tests.real.fleet tests.real.failover
 
 bench: $(READY) $(PROGRAMS)/llmsim $(PROGRAMS)/llmload ## measure Olla and, where they are installed, its peers; on a quiet machine
 	$(BIN)/python -m bench --programs $(PROGRAMS) --peers $(REAL) --rounds $(ROUNDS) --out $(PROGRAMS)/result.json \

@@ -183,11 +183,12 @@ class World:
             )
             atexit.register(program.stop)
             self._programs[engine] = program.wait()
-        _wait_until_well(self._programs[engine])
+        wait_until_well(self._programs[engine])
         return self._programs[engine]
 
 
-def _wait_until_well(program: Program) -> None:
+def wait_until_well(program: Program) -> None:
+    """Wait until it finds every backend well, and knows its models."""
     until = time.monotonic() + STARTS_WITHIN
     shown: list[dict[str, Any]] = []
     while time.monotonic() < until:
