@@ -190,11 +190,17 @@ class Routes:
         listing = self._listings.get((prefix, rest))
         if listing is not None:
             return listing
-        models, separator, model = rest.partition("/v1/models/")
-        if separator and not models and model:
-            whole = self._listings.get((prefix, "/v1/models"))
-            return None if whole is None else Listing(whole.profiles, whole.format, model)
-        return None
+        whole = self._listings.get((prefix, "/v1/models"))
+        below = rest.removeprefix("/v1")  # which a client may leave out
+        if whole is None or below == "/models":
+            return whole
+        id = below.removeprefix("/models/")
+        named = id != below and id and not self._is_native(rest, whole)
+        return Listing(whole.profiles, whole.format, id) if named else None
+
+    def _is_native(self, path: str, listing: Listing) -> bool:
+        """Say whether backends have a page of their own at a path that looks like a model's."""
+        return any(path in self.profiles[name].paths for name in listing.profiles or ())
 
 
 def asks_backend(target: bytes) -> bool:

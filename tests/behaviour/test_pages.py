@@ -69,6 +69,21 @@ class Pages(ProxyCase):
             self.assertEqual(self.get(path).body, client.body)
         self.assertEqual(self.backend.seen, [])
 
+    def test_listing_without_version(self) -> None:
+        """A client whose base address ends before ``/v1`` finds the models too (openai-surface.md, first remarks)."""
+        self.start({"a": self.backend})
+        for prefix in ("openai", "proxy"):
+            self.assertEqual([one["id"] for one in self.get(f"/olla/{prefix}/models").json["data"]], ["m"])
+            self.assertEqual(self.get(f"/olla/{prefix}/models/m").json["id"], "m")
+        self.assertEqual(self.backend.seen, [])
+
+    def test_status_of_models(self) -> None:
+        """oMLX's page about its models is no model of the name ``status`` (http-api.md §2.4, C8)."""
+        self.start({"a": self.backend}, endpoint={"type": "omlx"})
+        client = self.get("/olla/omlx/v1/models/status")
+        self.assertEqual((client.status, client.json), (200, {"from": "backend"}))
+        self.assertEqual(self.backend.seen[-1].line, b"GET /v1/models/status HTTP/1.1")
+
     def test_own_listing_of_a_backend(self) -> None:
         """``?proxy=true`` asks one backend for its own listing, as it writes it (http-api.md §14)."""
         self.start({"a": self.backend})

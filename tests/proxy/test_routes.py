@@ -178,8 +178,23 @@ class ListingTests(RoutesCase):
             (b"/olla/lmstudio/api/v1/models", ("openai", "")),
             (b"/olla/vllm/v1/models/org/name", ("openai", "org/name")),
             (b"/olla/vllm/v1/models/", None),
+            (b"/olla/omlx/v1/models/status", None),
+            (b"/olla/proxy/v1/models/status", None),
+            (b"/olla/vllm/v1/models/status", ("openai", "status")),
             (b"/olla/vllm/v1/chat/completions", None),
             (b"/olla/vllm/x/v1/models/y", None),
+        ):
+            with self.subTest(target=target):
+                self.assertEqual(self.listing(target), found)
+
+    def test_without_version(self) -> None:
+        """``/v1`` may be left out, as other paths may have it left out (openai-surface.md, "must not be copied")."""
+        for target, found in (
+            (b"/olla/openai/models", ("openai", "")),
+            (b"/olla/litellm/models", ("openai", "")),
+            (b"/olla/ollama/models/a%2Fb", ("openai", "a/b")),
+            (b"/olla/proxy/models/", None),
+            (b"/olla/proxy/modelsx", None),
         ):
             with self.subTest(target=target):
                 self.assertEqual(self.listing(target), found)

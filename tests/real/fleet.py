@@ -97,6 +97,8 @@ class Fleet:
         every = {name for kind in KINDS for name in kind.models}
         for prefix in EVERYBODY:
             self.use_all(f"{prefix}/v1", every, KINDS)
+            names = [one.id for one in self.client(prefix).models.list()]  # the package finds it without /v1 as well
+            self.assertEqual(sorted(names), sorted(every))
 
     def use_all(self: Any, base: str, models: Iterable[str], kinds: Iterable[Kind]) -> None:
         """List models, and use each in every way."""
