@@ -15,6 +15,7 @@ from twisted.web.resource import IResource
 
 from olla import assembly
 from olla.config import Config, ConfigError, Loaded, Remark
+from olla.listening import CannotOpen
 from olla.parts import Parts
 from olla.web.site import FrontSite
 from olla.wire.channel import ChannelFactory
@@ -109,6 +110,7 @@ class ProxyService(MultiService):
         Listen.
 
         :raise CannotListenError: when the port is taken.
+        :raise CannotOpen: when an endpoint string cannot be listened at.
         """
         super().privilegedStartService()
         if self.listens:
@@ -179,15 +181,18 @@ class ProxyService(MultiService):
         server = self._config.server
         if server.listen:
             for text in server.listen:
-                listening = serverFromString(reactor, text).listen(self.fronts[0])
-                listening.addCallbacks(
-                    self.ports.append,
-                    lambda failure, text=text: self._log.failure("listening on {t}", failure, t=text),
-                )
+                self._open(reactor, text)
             return
         for interface in _interfaces(server.host):
             front = self.fronts[0]
             self.ports.append(network.listenTCP(server.port, front, backlog=4096, interface=interface))
+
+    def _open(self, reactor: Any, text: str) -> None:
+        errors: list[BaseException] = []
+        opening = serverFromString(reactor, text).listen(self.fronts[0])
+        opening.addCallbacks(self.ports.append, lambda failure: errors.append(failure.value))
+        if errors:
+            raise CannotOpen(text, errors[0])
 
     async def _stop(self) -> None:
         self._log.info("Stopping: no new connections", busy=self._busy())

@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 from attrs import define
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -102,15 +101,8 @@ class SupervisorService(ProxyService):
         return parts
 
     def _listen(self) -> None:
-        """
-        Open the sockets, and leave accepting to the workers.
-
-        :raise CannotListenError: when one cannot be opened: the workers could not tell which is missing.
-        """
+        """Open the sockets, and leave accepting to the workers."""
         super()._listen()
-        missing = len(self._config.server.listen) - len(self.ports)
-        if missing > 0:
-            raise CannotListenError("server.listen", missing, OSError("see above which could not be opened"))
         for port in self.ports:
             port.stopReading()
 

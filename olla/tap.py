@@ -18,6 +18,7 @@ from twisted.python import usage
 from olla import __version__
 from olla.config import Config, ConfigError, Loaded, load
 from olla.config.validate import validate
+from olla.listening import CannotOpen, fault, why
 from olla.plugged import limiter_factories, selector_factories
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _surroundings() -> dict[str, Any]:
         "cwd": Path.cwd(),
         "selectors": selector_factories(),
         "limiters": limiter_factories(),
+        "listen_fault": fault,
     }
 
 
@@ -141,8 +143,9 @@ class Process(MultiService):
         try:
             super().privilegedStartService()
         except CannotListenError as error:
-            where = f"{error.interface or '*'}:{error.port}"
-            _fail(f"failed to bind {where}: {error.socketError.strerror or error.socketError}")
+            _fail(f"failed to bind {error.interface or '*'}:{error.port}: {why(error)}")
+        except CannotOpen as error:
+            _fail(f"failed to bind {error}")
 
 
 def makeService(options: Options) -> IService:
@@ -171,12 +174,11 @@ def makeService(options: Options) -> IService:
 
 def _supervisor(config: Config) -> type[ProxyService]:
     """Give what runs several processes, which cannot listen on everything."""
-    from olla.crew.sockets import unshared
     from olla.supervisor import SupervisorService
 
-    alone = unshared(config.server.listen)
-    if alone:
-        _fail(f"server.listen: several workers cannot share {', '.join(alone)}; use tcp, tcp6, ssl, unix or haproxy")
+    for text in config.server.listen:  # their number may come from the command line, which no check of the file sees
+        if said := fault(text, shared=True):
+            _fail(f'server.listen: "{text}" {said}')
     return SupervisorService
 
 

@@ -16,6 +16,9 @@ from olla.config.schema import Config
 SYSTEM_FOLDERS = ("/etc", "/var", "/usr", "/bin", "/sbin", "/boot", "/sys", "/proc", "/dev", "/root")
 SHORT_RESPONSE = 120.0
 
+ListenFault = Callable[[str, bool], str]
+"""Takes an endpoint string, and whether several processes share it."""
+
 _WINDOWS_FOLDER = re.compile(r"[a-z]:[\\/]*($|(windows|program files( \(x86\))?|programdata)([\\/]|$))", re.IGNORECASE)
 
 
@@ -26,12 +29,14 @@ class Checks:
 
     :ivar selectors: names that ``proxy.load_balancer`` may have.
     :ivar limiters: names that ``server.rate_limits.limiters`` may have.
+    :ivar listen_fault: says what is wrong with one of ``server.listen``.
     :ivar folder: where relative paths start.
     """
 
     _reading: Reading
     _selectors: Collection[str]
     _limiters: Collection[str]
+    _listen_fault: ListenFault
     _folder: Path
 
     def run(self, config: Config) -> None:
@@ -57,6 +62,9 @@ class Checks:
             self._reading.warn("server.write_timeout", "ends streams that last longer; 0s is no limit")
         if self._reading.given("server.rate_limits.burst_size") and limits.burst_size == 1:
             self._reading.warn("server.rate_limits.burst_size", "lets through one request at a time")
+        for text in server.listen:
+            if said := self._listen_fault(text, server.workers > 1):
+                self._reading.fault("server.listen", f"{shown(text)} {said}")
         for name in limits.limiters:
             if name not in self._limiters:
                 self._fault_unknown("server.rate_limits.limiters", name, self._limiters)
@@ -163,3 +171,8 @@ class Checks:
 
     def _fault_unknown(self, path: str, name: str, known: Collection[str]) -> None:
         self._reading.fault(path, f"{shown(name)} is not known; known: {', '.join(sorted(known))}")
+
+
+def unchecked(text: str, shared: bool) -> str:
+    """Find no fault with an endpoint string."""
+    return ""

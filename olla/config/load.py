@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from attrs import evolve, frozen
 
-from olla.config.checks import Checks
+from olla.config.checks import Checks, ListenFault, unchecked
 from olla.config.files import find
 from olla.config.keys import read_block
 from olla.config.model_rules import FoundRules, find_rules
@@ -99,6 +99,7 @@ def load(
     cwd: Path,
     selectors: Collection[str] = SELECTORS,
     limiters: Collection[str] = LIMITERS,
+    listen_fault: ListenFault = unchecked,
 ) -> Loaded:
     """
     Load and check the whole configuration; call it again to read everything anew, secret files included.
@@ -108,9 +109,10 @@ def load(
     :param cwd: where relative paths start.
     :param selectors: names that ``proxy.load_balancer`` may have.
     :param limiters: names that ``server.rate_limits.limiters`` may have.
+    :param listen_fault: says what is wrong with one of ``server.listen``.
     :raise ConfigError: with every fault that was found.
     """
-    found = examine(path, environ=environ, cwd=cwd, selectors=selectors, limiters=limiters)
+    found = examine(path, environ=environ, cwd=cwd, selectors=selectors, limiters=limiters, listen_fault=listen_fault)
     if faults := [*found.faults, *found.catalogue.faults]:
         raise ConfigError(faults)
     warnings = (*found.unknown, *found.warnings, *found.catalogue.warnings, *found.rules.warnings)
@@ -125,6 +127,7 @@ def examine(
     cwd: Path,
     selectors: Collection[str] = SELECTORS,
     limiters: Collection[str] = LIMITERS,
+    listen_fault: ListenFault = unchecked,
 ) -> Examined:
     """Do all that :func:`load` does, and return what it found instead of raising it."""
     source, root, faults = _read(path, environ, cwd)
@@ -133,7 +136,7 @@ def examine(
     catalogue = load_profiles(_profile_folder(config.profiles.dir, cwd, reading))
     rules = find_rules(environ, cwd)
     config = evolve(_complete(config, catalogue, cwd, reading), model_rules=rules.rules)
-    Checks(reading, selectors, limiters, cwd).run(config)
+    Checks(reading, selectors, limiters, listen_fault, cwd).run(config)
     unknown = _unknown(reading)
     reading.warnings += _unknown_variables(reading, environ)
     return Examined(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from olla.config.checks import ListenFault, unchecked
 from olla.config.load import SELECTORS, Examined, examine
 from olla.config.profiles import FALLBACK
 from olla.config.remarks import Remark
@@ -21,6 +22,7 @@ def validate(
     cwd: Path,
     selectors: Collection[str] = SELECTORS,
     limiters: Collection[str] = LIMITERS,
+    listen_fault: ListenFault = unchecked,
 ) -> tuple[str, int]:
     """
     Check the main file, the model rules and the profiles as a start would; takes what ``load`` takes.
@@ -29,7 +31,7 @@ def validate(
 
     :return: the report, and the exit code: 1 when anything failed or a file was skipped.
     """
-    found = examine(path, environ=environ, cwd=cwd, selectors=selectors, limiters=limiters)
+    found = examine(path, environ=environ, cwd=cwd, selectors=selectors, limiters=limiters, listen_fault=listen_fault)
     rules, profiles = found.rules, found.catalogue
     total = len(profiles.profiles)
     where = found.source or "(none found, using built-in defaults)"

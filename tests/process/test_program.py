@@ -76,6 +76,19 @@ class Start(ProgramCase):
         self.assertIn(f"failed to bind 127.0.0.1:{port}", err)
         self.assertNotIn("Traceback", out + err)
 
+    def test_endpoint_string_in_use(self) -> None:
+        """So does an endpoint string that cannot be listened at, with one process and with two (K50, R63)."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            text = f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1"
+            for workers in (1, 2):
+                server = {"listen": ["unix:olla.sock", text], "workers": workers}
+                status, out, err = self.refused(config={"server": server})
+                self.assertEqual(status, 1)
+                self.assertIn(f"olla: failed to bind {text}: Address already in use\n", err)
+                self.assertNotIn("Traceback", out + err)
+
     def test_faulty_configuration(self) -> None:
         """All faults come at once, each with its path; status 1, no traceback, no secret (K50, K59, R63)."""
         config = {

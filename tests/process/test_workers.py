@@ -200,7 +200,7 @@ class Workers(ProgramCase):
         config = {"server": {"workers": 2, "listen": ["systemd:domain=INET:index=0"]}}
         status, out, err = self.refused("--demo", config=config)
         self.assertEqual(status, 1)
-        self.assertIn("several workers cannot share systemd:domain=INET:index=0", err)
+        self.assertIn('server.listen: "systemd:domain=INET:index=0" cannot be shared by several workers', err)
         self.assertNotIn("Traceback", out + err)
 
     def test_nonsense(self) -> None:
