@@ -63,6 +63,7 @@ class Inherited:
         descriptor = self._next()
         port: Any = SharedUnixPort._fromListeningDescriptor(self._reactor, descriptor, factory)
         os.close(descriptor)
+        port.mode = mode  # which it sets once more
         port.startListening()
         return port
 

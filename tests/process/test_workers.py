@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import time
 from collections.abc import Callable
 from threading import Thread
@@ -169,9 +170,9 @@ class Workers(ProgramCase):
         self.until(lambda: not any(child.is_running() for child in family))
 
     def test_unix_socket(self) -> None:
-        """Workers share a Unix socket; its file outlives a worker, and goes with the first process."""
+        """Workers share a Unix socket; its file keeps its mode, outlives a worker, and goes with the first."""
         port = free_port()
-        listen = [f"tcp:{port}:interface=127.0.0.1", "unix:olla.sock"]
+        listen = [f"tcp:{port}:interface=127.0.0.1", "unix:olla.sock:mode=600"]
         config = {"server": {"workers": 2, "listen": listen}}
         program = self.run_program("--demo", config=config, port=port).wait()
         path = str(program.folder / "olla.sock")
@@ -180,6 +181,7 @@ class Workers(ProgramCase):
         os.kill(one.pid, signal.SIGTERM)
         self.until(lambda: self.pid_of(program, 1) not in (None, one.pid))
         self.assertIn(b'"healthy"', self.ask_unix(path))
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
         program.signal(signal.SIGTERM)
         self.assertEqual(program.end()[0], 0)
         self.assertFalse(os.path.exists(path))
