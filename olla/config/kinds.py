@@ -29,9 +29,10 @@ class Kind(Generic[T]):
 
 def _unquoted(read: Callable[[str], T]) -> Callable[[Scalar], T]:
     def file(scalar: Scalar) -> T:
+        value = read(scalar.text)
         if not scalar.plain:
             raise ValueError("stands in quotes; write it without")
-        return read(scalar.text)
+        return value
 
     return file
 

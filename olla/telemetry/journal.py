@@ -35,9 +35,9 @@ class Journal:
             if after == "healthy":
                 self._log.info("Endpoint initial status:", **facts)
             elif after == "offline":
-                self._log.warn("Endpoint discovered offline:", next_check_s=event.next_check, **facts)
+                self._log.warn("Endpoint discovered offline:", next_check_s=round(event.next_check, 1), **facts)
             else:
-                self._log.warn("Endpoint initial status:", next_check_s=event.next_check, **facts)
+                self._log.warn("Endpoint initial status:", next_check_s=round(event.next_check, 1), **facts)
         elif after in ROUTABLE and before not in ROUTABLE:
             self._log.info("Endpoint recovered:", was=before, **facts)
         elif after == "healthy":
@@ -47,7 +47,7 @@ class Journal:
                 "Endpoint status changed:",
                 was=before,
                 consecutive_failures=event.failures,
-                next_check_s=event.next_check,
+                next_check_s=round(event.next_check, 1),
                 **facts,
             )
 

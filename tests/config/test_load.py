@@ -154,6 +154,11 @@ class OverlayTests(LoadingTestCase):
         self.assertEqual(flat(self.config("# nothing\n")), default)
         self.assertEqual(flat(self.config("{}\n---\nserver: {port: [\n")), default)
 
+    def test_quoted_number(self) -> None:
+        """A number in quotes is told so, and what is none in or without quotes is told that (K59)."""
+        self.assertIn('"80" stands in quotes', self.refused('server: {port: "80"}'))
+        self.assertIn('"eighty" is not a whole number', self.refused('server: {port: "eighty"}'))
+
     def test_all_faults_at_once(self) -> None:
         """Three values of the wrong type are told together, each with its path and line (K59, K50)."""
         said = self.refused("server:\n  port: x\n  read_timeout: 30\n  cors: [a]\n")

@@ -42,6 +42,11 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual(self.health("unknown", "offline"), [("warn", "Endpoint discovered offline:")])
         self.assertEqual(self.health("unknown", "config_error"), [("warn", "Endpoint initial status:")])
 
+    def test_next_check(self) -> None:
+        """When a sick endpoint is asked again is told in tenths of a second."""
+        self.journal.health_changed(HealthChanged(ENDPOINT, "unknown", "offline", next_check=5.118936777114868))
+        self.assertEqual(self.events[-1]["next_check_s"], 5.1)
+
     def test_changes(self) -> None:
         """Recovery is told at info, getting worse as a warning (behaviour.md §4)."""
         self.assertEqual(self.health("healthy", "offline"), [("warn", "Endpoint status changed:")])
