@@ -203,8 +203,8 @@ class ProxyService(MultiService):
         await self._drained(self._config.server.shutdown_timeout)
         if self._busy():
             self._log.warn("Cutting what has not finished in time", busy=self._busy())
-            for front in self.fronts:
-                front.abort()
+            for cut in (*self.fronts, *self.parts.app.forwarded):
+                cut.abort()
             await deferLater(self._reactor, 0.05)
         for loop, _ in self._sweeps:
             if loop.running:
@@ -218,8 +218,8 @@ class ProxyService(MultiService):
             await deferLater(self._reactor, 0.02)
 
     def _busy(self) -> int:
-        """Count the connections on which something runs."""
-        return sum(front.busy for front in self.fronts)
+        """Count the connections on which something runs, or what runs on those of a site that we do not know."""
+        return max(sum(front.busy for front in self.fronts), len(self.parts.app.forwarded))
 
     def _every(self, seconds: float, function: Callable[[], None]) -> tuple[LoopingCall, float]:
         loop = LoopingCall(function)

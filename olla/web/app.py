@@ -61,6 +61,7 @@ class App:
 
     :ivar crashed: told of a fault of ours, with the request's id.
     :ivar policy: who may see the pages for operators; ``None`` for everybody.
+    :ivar forwarded: what is on its journey now, whosever site it came through.
     """
 
     admission: Admission
@@ -70,6 +71,7 @@ class App:
     pages: Pages
     crashed: Callable[[str], None]
     policy: Policy | None
+    forwarded: set[SiteExchange] = field(init=False, factory=set)
     _klein: Klein = field(init=False, factory=Klein)
 
     def resource(self) -> IResource:
@@ -151,9 +153,14 @@ class App:
             if exchange.finished and not done.called:
                 done.callback(None)
 
+        def over(result: object) -> object:
+            self.forwarded.discard(exchange)
+            return result
+
+        self.forwarded.add(exchange)
         task = Task(journey(), lambda error: self.crashed(exchange.request.id))
         task.start()
-        return done
+        return done.addBoth(over)
 
     def _show(self, stock: FrontRequest, kind: str, page: Callable[[Query], Page | Deferred[Page]]) -> Deferred[None]:
         """Answer with a page of ours, now or when it is there; fires when the response is complete."""
