@@ -119,7 +119,8 @@ class ProxyService(MultiService):
     def startService(self) -> None:
         """Look at the endpoints, and serve."""
         for remark in self._remarks:
-            self._log.warn("Configuration", remark=str(remark))
+            tell = self._log.info if remark.note else self._log.warn
+            tell("Configuration", remark=str(remark))
         super().startService()
         for loop, seconds in self._sweeps:
             loop.start(seconds, now=False)
@@ -244,7 +245,9 @@ def _done(waiting: Any) -> Deferred[Any]:
 def _address(host: Any) -> str:
     """Write where a port listens: address and port, or the name of a Unix socket."""
     name = getattr(host, "name", None)
-    return os.fsdecode(name) if name is not None else f"{host.host}:{host.port}"
+    if name is not None:
+        return os.fsdecode(name)
+    return f"[{host.host}]:{host.port}" if ":" in host.host else f"{host.host}:{host.port}"
 
 
 def _interfaces(host: str) -> Sequence[str]:

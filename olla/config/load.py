@@ -116,7 +116,9 @@ def load(
     if faults := [*found.faults, *found.catalogue.faults]:
         raise ConfigError(faults)
     warnings = (*found.unknown, *found.warnings, *found.catalogue.warnings, *found.rules.warnings)
-    chosen = (Remark("", "has the rules for names of models", found.rules.source),) if found.rules.source else ()
+    chosen = (
+        (Remark("", "has the rules for names of models", found.rules.source, note=True),) if found.rules.source else ()
+    )
     return Loaded(found.config, found.source, warnings, (*found.notes, *chosen))
 
 

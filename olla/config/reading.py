@@ -67,7 +67,7 @@ class Reading:
 
     def note(self, path: str, message: str, line: int = 0) -> None:
         """Say what is worth knowing once."""
-        self.notes.append(self._remark(path, message, line))
+        self.notes.append(evolve(self._remark(path, message, line), note=True))
 
     def _remark(self, path: str, message: str, line: int) -> Remark:
         if line:

@@ -16,12 +16,14 @@ class Remark:
     :ivar message: what is wrong, or worth knowing.
     :ivar source: the file, or the environment variable, that said it; ``""`` for neither.
     :ivar line: line in that file, from 1; 0 when there is none.
+    :ivar note: whether it is worth knowing, and nothing is wrong.
     """
 
     path: str
     message: str
     source: str = ""
     line: int = 0
+    note: bool = False
 
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}" if self.line else self.source

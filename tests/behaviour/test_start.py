@@ -6,7 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from olla.config import load
+from twisted.logger import globalLogPublisher
+
+from olla.config import Remark, load
 from olla.plugged import limiter_factories, selector_factories
 from olla.service import makeProxyService
 from tests.support import PORT, Backend, BackendConnection, ProxyCase, Seen, answer, on_each_engine, request, says
@@ -32,6 +34,20 @@ class Starting(ProxyCase):
         self.network.pump(0.1)
         self.assertEqual(self.get("/internal/health").json, {"status": "healthy"})
         self.assertEqual(self.get("/olla/ollama/api/version").json, {"from": "ollama"})
+
+    def test_remarks(self) -> None:
+        """What is doubtful in the configuration is a warning, what is worth knowing is not (config-corpus.md §1)."""
+        warning, note = Remark("a", "is doubtful"), Remark("b", "is honoured here", note=True)
+        said: list[dict[str, Any]] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        config = load("", environ={"OLLA_PROXY_ENGINE": self.engine}, cwd=Path(self.mktemp())).config
+        self.proxy = makeProxyService(config, self.network, [warning, note])
+        self.proxy.privilegedStartService()
+        self.proxy.startService()
+        self.addCleanup(self.stop)
+        levels = [(one["remark"], one["log_level"].name) for one in said if "remark" in one]
+        self.assertEqual(levels, [("a: is doubtful", "warn"), ("b: is honoured here", "info")])
 
     def test_order(self) -> None:
         """Stopping begins with the port, and ends with the looks at backends (B1)."""
