@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -163,13 +164,28 @@ def makeService(options: Options) -> IService:
         config = _with_demo(process, config, reactor)
     remarks = (*loaded.warnings, *loaded.notes)
     read_again = None if options["demo"] else options.load
-    outputs = outputs_of_a_process(config.logging.output == "file")
+    log_file = log_file_of(options.parent or {})
+    try:
+        outputs = outputs_of_a_process(config.logging.output == "file", log_file)
+    except OSError as error:
+        _fail(f"no log file {log_file}: {error.strerror}")
     made = ProxyService if config.server.workers == 1 else _supervisor(config)
     proxy = made(config, reactor, remarks, loaded.source, read_again, outputs)
     process.observer = proxy.parts.telemetry.observer
     proxy.setServiceParent(process)
     Signals(reactor, proxy.reload, proxy.hurry).setServiceParent(process)
     return process
+
+
+def log_file_of(twistd: Mapping[str, Any]) -> str:
+    """
+    Give where ``twistd`` was told to log, ``twistd.log`` when a daemon was told nothing.
+
+    :param twistd: its own options.
+    :return: ``""`` for standard output.
+    """
+    named = twistd.get("logfile") or ("" if twistd.get("nodaemon", True) else "twistd.log")
+    return "" if named in ("", "-") else str(Path(named).absolute())
 
 
 def _supervisor(config: Config) -> type[ProxyService]:

@@ -123,14 +123,14 @@ def to_stream(stream: BinaryIO) -> Callable[[bytes], None]:
     return write
 
 
-def to_file(folder: Path) -> Callable[[bytes], None]:
+def to_file(path: Path) -> Callable[[bytes], None]:
     """
-    Give an output that writes to ``olla.log`` in ``folder``: ten files of 100 MiB are kept beside it.
+    Give an output that writes to a file: ten of 100 MiB are kept beside it.
 
-    :raise OSError: when the folder cannot be made or written to.
+    :raise OSError: when its folder cannot be made or written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = LogFile(FILE, str(folder), rotateLength=FILE_SIZE, maxRotatedFiles=FILES)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = LogFile(path.name, str(path.parent), rotateLength=FILE_SIZE, maxRotatedFiles=FILES)
     write: Callable[[bytes], None] = file.write
     return write
 

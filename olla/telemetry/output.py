@@ -28,7 +28,7 @@ from olla.telemetry.bus import Bus
 from olla.telemetry.journal import Journal
 from olla.telemetry.lag import Lag
 from olla.telemetry.lines import Lines
-from olla.telemetry.logs import LogObserver, form_for, to_file, to_stream
+from olla.telemetry.logs import FILE, LogObserver, form_for, to_file, to_stream
 from olla.telemetry.records import Stamps, shown_from
 from olla.telemetry.stats import Statistics
 from olla.telemetry.violations import Violations
@@ -115,17 +115,20 @@ class Telemetry:
         listen(ListingFailed, journal.listing_failed)
 
 
-def outputs_of_a_process(also_to_file: bool) -> list[Callable[[bytes], object]]:
+def outputs_of_a_process(also_to_file: bool, log_file: str = "") -> list[Callable[[bytes], object]]:
     """
     Give where a process of its own writes its log: standard output, and a rotating file beside it if asked.
 
     A folder that cannot be written to is said on standard error, and is no reason not to start (config.md K80).
+
+    :param log_file: takes the place of standard output, which a daemon has none of.
+    :raise OSError: when that file cannot be written to.
     """
-    outputs: list[Callable[[bytes], object]] = [to_stream(sys.stdout.buffer)]
+    outputs: list[Callable[[bytes], object]] = [to_file(Path(log_file)) if log_file else to_stream(sys.stdout.buffer)]
     if also_to_file:
         folder = Path(os.environ.get("OLLA_LOG_DIR", "logs"))
         try:
-            outputs.append(to_file(folder))
+            outputs.append(to_file(folder / FILE))
         except OSError as error:
             print(f"olla: no log file in {folder}: {error.strerror}", file=sys.stderr)
     return outputs

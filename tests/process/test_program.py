@@ -143,6 +143,17 @@ class Start(ProgramCase):
         self.assertIn("no log file in olla.yaml/logs", err)
         self.assertIn("Olla started", out)
 
+    def test_log_file_of_twistd(self) -> None:
+        """``twistd --logfile`` has the log in place of standard output; one that cannot be written is named."""
+        program = self.run_program(config={}, reactor=("--logfile=here.log",)).wait()
+        program.signal(signal.SIGTERM)
+        status, out, err = program.end()
+        self.assertEqual((status, out, err), (0, "", ""))
+        self.assertIn("Olla started", (program.folder / "here.log").read_text())
+        status, _, err = self.refused(config={}, reactor=("--logfile=olla.yaml/log",))
+        self.assertEqual(status, 1)
+        self.assertIn("olla: no log file ", err)
+
     def test_malformed_yaml(self) -> None:
         """A file that is not YAML is one line with the file's name (K7, R63)."""
         status, _, err = self.refused(config="server: {port: [")

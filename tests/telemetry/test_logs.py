@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from olla.telemetry.lines import Lines
-from olla.telemetry.logs import LogObserver, form_for, to_file, to_stream
+from olla.telemetry.logs import FILE, LogObserver, form_for, to_file, to_stream
 from olla.telemetry.records import Form, Stamps, as_json, as_text, shown_from
 
 
@@ -109,6 +109,6 @@ class OutputTests(SynchronousTestCase):
     def test_file(self) -> None:
         """The file is made with its folder, and added to."""
         folder = Path(self.mktemp()) / "logs"
-        to_file(folder)(b"one\n")
-        to_file(folder)(b"two\n")
+        to_file(folder / FILE)(b"one\n")
+        to_file(folder / FILE)(b"two\n")
         self.assertEqual((folder / "olla.log").read_bytes(), b"one\ntwo\n")
