@@ -35,6 +35,7 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
     What may follow ``twistd -n olla``.
 
     :ivar loaded: the configuration, checked, once the options have been read.
+    :ivar folder: where the command was typed; ``twistd --rundir`` goes elsewhere before it is read again.
     """
 
     synopsis = "[options]"
@@ -54,6 +55,10 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
         ["validate-config", None, "Check the configuration, print a report and exit."],
     ]
     loaded: Loaded
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path.cwd()
 
     def opt_version(self) -> NoReturn:
         """Print the version and exit."""
@@ -80,7 +85,7 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
         if self["workers"] is not None and self["workers"] < 1:
             raise usage.UsageError("--workers must be at least 1")
         if self["validate-config"]:
-            text, status = validate(self["config"], **_surroundings())
+            text, status = validate(self["config"], **_surroundings(self.folder))
             print(text, end="")
             sys.exit(status)
         try:
@@ -94,18 +99,18 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
 
         :raise ConfigError: with every fault in it.
         """
-        loaded = load(self["config"], **_surroundings())
+        loaded = load(self["config"], **_surroundings(self.folder))
         if self["workers"] is None:
             return loaded
         config = evolve(loaded.config, server=evolve(loaded.config.server, workers=self["workers"]))
         return evolve(loaded, config=config)
 
 
-def _surroundings() -> dict[str, Any]:
+def _surroundings(folder: Path) -> dict[str, Any]:
     """Give what a configuration is read against."""
     return {
         "environ": os.environ,
-        "cwd": Path.cwd(),
+        "cwd": folder,
         "selectors": selector_factories(),
         "limiters": limiter_factories(),
         "listen_fault": fault,
