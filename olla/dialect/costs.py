@@ -13,6 +13,9 @@ import msgspec
 
 from olla.domain.usage import Figure, Usage
 
+IMPOSSIBLE = 1 << 53
+"""More than any reply can have cost of anything."""
+
 Number = int | float | None
 Fact = int | float | str | None
 Facts = dict[str, Fact]
@@ -140,7 +143,7 @@ def usage_of(found: Facts, others: Mapping[str, Figure] | None = None) -> Usage 
     :param found: by names of :class:`Usage`.
     :param others: further figures.
     """
-    known = {name: fact for name, fact in found.items() if fact is not None}
+    known = {name: fact for name, fact in found.items() if fact is not None and _is_possible(fact)}
     if not known:
         return None
     given, made, spent = known.get("input_tokens"), known.get("output_tokens"), known.get("generation_ms")
@@ -148,7 +151,8 @@ def usage_of(found: Facts, others: Mapping[str, Figure] | None = None) -> Usage 
         known.setdefault("total_tokens", given + made)
     if isinstance(made, int) and isinstance(spent, (int, float)) and spent > 0:
         known.setdefault("tokens_per_second", made * 1000 / spent)
-    return Usage(**known, others=others or {})  # type: ignore[arg-type]  # the names are those of its attributes, and so are the kinds
+    further = {name: figure for name, figure in (others or {}).items() if _is_possible(figure, negative=True)}
+    return Usage(**known, others=further)  # type: ignore[arg-type]  # the names are those of its attributes, and so are the kinds
 
 
 def provider_fields(usage: Usage) -> dict[str, str | float]:
@@ -161,6 +165,13 @@ def provider_fields(usage: Usage) -> dict[str, str | float]:
         "provider_model": usage.model,
     }
     return {name: figure for name, figure in named.items() if figure is not None}
+
+
+def _is_possible(fact: Figure, negative: bool = False) -> bool:
+    """Say whether something may be true: a backend's nonsense would stay in every sum for ever."""
+    if isinstance(fact, str):
+        return True
+    return (-IMPOSSIBLE if negative else -1) < fact < IMPOSSIBLE
 
 
 def _whole(figure: Number) -> int | None:

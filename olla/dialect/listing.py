@@ -15,6 +15,9 @@ Entry = Mapping[str, object]
 Reader = Callable[[str, Entry], ListedModel]
 Simple = (str, int, float, bool)
 
+IMPOSSIBLE = 1 << 53
+"""More than any model has of anything, and than every client of a listing can read."""
+
 LATEST = 253402300799  # the last second of the year 9999
 
 
@@ -68,7 +71,7 @@ def _number(entry: Entry, *names: str) -> int:
             number = int(float(_text(entry, name) or 0))
         except (ValueError, OverflowError):
             continue
-        if number > 0:
+        if 0 < number < IMPOSSIBLE:
             return number
     return 0
 
@@ -85,7 +88,11 @@ def _inner(entry: Entry, name: str) -> Entry:
 
 def _extra(entry: Entry, *names: str) -> tuple[tuple[str, str | int | float | bool], ...]:
     found = ((name, entry.get(name)) for name in names)
-    return tuple((name, value) for name, value in found if isinstance(value, Simple) and value != "")
+    return tuple((name, value) for name, value in found if isinstance(value, Simple) and _is_told(value))
+
+
+def _is_told(value: str | float) -> bool:
+    return value != "" if isinstance(value, str) else abs(value) < IMPOSSIBLE
 
 
 def _time(seconds: int) -> str:

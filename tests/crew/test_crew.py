@@ -222,6 +222,15 @@ class Endpoints(CrewCase):
         self.assertEqual(self.post(2).field("X-Olla-Endpoint"), "b")
         self.assertEqual(len(tired.seen), 1)
 
+    def test_lies(self) -> None:
+        """Numbers beyond all measure in a reply stop nothing between the processes (R57)."""
+        usage = {"prompt_tokens": 10**30, "completion_tokens": 4}
+        self.start({"a": Backend(play=says(answer({"usage": usage})))})
+        for worker in (1, 2):
+            self.assertEqual(self.post(worker).status, 200)
+            self.network.wait(1.0)
+            self.assertEqual(self.status(2)["system"]["total_requests"], worker)
+
     def test_models_are_known(self) -> None:
         """A model that turns up later is known to every worker; one miss reads the listing, for all."""
         backend = Backend(play=says(answer({})))

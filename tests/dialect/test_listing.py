@@ -174,6 +174,12 @@ class LenienceTests(SynchronousTestCase):
             self.assertEqual(listed("ollama", {"name": "m", "details": junk, "size": junk})[0].family, "")
             self.assertEqual(listed("llamacpp", {"id": "m", "meta": junk})[0].context, 0)
 
+    def test_impossible_numbers(self) -> None:
+        """Numbers that no client could read are dropped, and the entry stays (profiles.md §4)."""
+        for lie in (1e300, 10**30, 1 << 53):
+            (model,) = listed("sglang", {"id": "m", "created": lie, "max_model_len": lie, "radix_cache_size": lie})
+            self.assertEqual((model.name, model.created, model.context, model.extra), ("m", 0, 0, ()))
+
     def test_keys_in_any_case(self) -> None:
         """Keys compare without case (profiles.md §4)."""
         (model,) = parse("ollama", b'{"Models":[{"NAME":"m","Details":{"Family":"f"}}]}')

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from olla.dialect.costs import provider_fields
+from olla.dialect.costs import provider_fields, usage_of
 from olla.dialect.usage import LAST_PIECES, tap_for
 from olla.domain.usage import Usage
 
@@ -304,6 +304,16 @@ class BodyTests(SynchronousTestCase):
             for key in (b"eval_duration", b"usage", b"timings"):
                 data = b'{"eval_count":1,"%s":%s}' % (key, figure)
                 read(JSON, [data], len(data))
+
+    def test_lies(self) -> None:
+        """Counts below nought, or beyond all measure, are left out, and what is right stays (B117, R57)."""
+        for lie in (-1, 1 << 53, 10**30, 1e300, -1e300):
+            self.assertIsNone(whole({"model": "m", "usage": {"prompt_tokens": lie}}).input_tokens)
+            usage = whole({"usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": lie}})
+            self.assertEqual((usage.input_tokens, usage.output_tokens, usage.total_tokens), (3, 4, 7))
+        known = usage_of({"input_tokens": 3}, {"a": 10**30, "b": -5, "c": "x", "d": True})
+        assert known is not None
+        self.assertEqual(known.others, {"b": -5, "c": "x", "d": True})
 
     def test_not_read(self) -> None:
         """Compressed bodies and those of other types have no tap (B117)."""
