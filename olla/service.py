@@ -223,7 +223,13 @@ class ProxyService(MultiService):
         return max(sum(front.busy for front in self.fronts), len(self.parts.app.forwarded))
 
     def _every(self, seconds: float, function: Callable[[], None]) -> tuple[LoopingCall, float]:
-        loop = LoopingCall(function)
+        def once() -> None:
+            try:
+                function()
+            except Exception:  # or no deadline would be enforced ever again
+                self._log.failure("A sweep failed for a fault of our own")
+
+        loop = LoopingCall(once)
         loop.clock = self._reactor
         return loop, seconds
 

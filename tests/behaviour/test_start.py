@@ -49,6 +49,24 @@ class Starting(ProxyCase):
         levels = [(one["remark"], one["log_level"].name) for one in said if "remark" in one]
         self.assertEqual(levels, [("a: is doubtful", "warn"), ("b: is honoured here", "info")])
 
+    def test_sweeps_go_on(self) -> None:
+        """A fault of ours in what is done a few times a second is logged, and it is done again (R57)."""
+        self.start({"a": Backend(play=says(answer({})))}, server={"read_header_timeout": "1s"})
+        assert self.proxy is not None
+        faults: list[Exception] = [ValueError("for once")]
+        site, sweep = self.proxy.site, self.proxy.site.sweep
+
+        def fails(now: float) -> None:
+            if faults:
+                raise faults.pop()
+            sweep(now)
+
+        site.sweep = fails  # type: ignore[method-assign]  # as a mistake would
+        slow = self.send(b"GET / HT")
+        self.network.wait(2.0)
+        self.assertIsNotNone(slow.lost)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_order(self) -> None:
         """Stopping begins with the port, and ends with the looks at backends (B1)."""
         backend = Backend(play=says(answer({})))
