@@ -69,7 +69,8 @@ def disabled_prefixes(config: Config) -> frozenset[str]:
 
 def endpoints_of(config: Config) -> list[Endpoint]:
     """Give the endpoints in configured order; those that share an address get ids that tell them apart."""
-    made = [_endpoint(given) for given in config.discovery.static.endpoints]
+    burst = config.server.rate_limits.burst_size
+    made = [_endpoint(given, burst) for given in config.discovery.static.endpoints]
     shared: dict[str, list[Endpoint]] = {}
     for endpoint in made:
         shared.setdefault(endpoint.id, []).append(endpoint)
@@ -80,7 +81,12 @@ def endpoints_of(config: Config) -> list[Endpoint]:
     return [evolve(endpoint, id=ids[endpoint.name]) for endpoint in made]
 
 
-def _endpoint(given: EndpointConfig) -> Endpoint:
+def _endpoint(given: EndpointConfig, burst: int) -> Endpoint:
+    """
+    Give an endpoint.
+
+    :param burst: how many requests at once a bucket holds that is large enough.
+    """
     parts = urlsplit(given.url)
     auth = given.auth
     return Endpoint(
@@ -100,6 +106,9 @@ def _endpoint(given: EndpointConfig) -> Endpoint:
         head_timeout=given.response_header_timeout,
         # A profile's own figure is a guess about hardware that nobody has seen: only the operator sets a limit.
         max_concurrent_requests=given.max_concurrent_requests or 0,
+        max_queue=given.max_queue,
+        requests_per_minute=given.requests_per_minute,
+        request_burst=min(given.requests_per_minute, burst),
         forward_client_auth=given.forward_client_auth,
         fields=tuple((one.name.encode(), one.value.reveal().encode()) for one in given.headers),
         credential=(auth.name.encode(), auth.value.reveal().encode()) if auth is not None else None,

@@ -16,7 +16,16 @@ from olla.balance.rules import Rules
 from olla.balance.status import CheckOutcome, Status
 from olla.domain.endpoint import Endpoint
 from olla.domain.requirements import Requirements
-from olla.errors import BrokenBody, CircuitOpen, ClosedEarly, ConnectFailed, NothingLeft, UpstreamFailure
+from olla.errors import (
+    BrokenBody,
+    CircuitOpen,
+    ClosedEarly,
+    ConnectFailed,
+    NothingLeft,
+    QueueFull,
+    RateLimited,
+    UpstreamFailure,
+)
 from olla.events import Event
 from olla.interfaces import ISelector
 from olla.pending import Pending
@@ -27,6 +36,8 @@ RESTED = frozenset({429, 503})
 COUNTED = frozenset({502, 503, 504})
 LONGEST_REST = 60.0
 UNTOLD_REST = 2.0
+SPENT = "Every endpoint for this request has had as many requests as it may be sent for now"
+FULL = "Every endpoint for this request works at its limit, and as many wait for it as may"
 
 
 @frozen
@@ -132,14 +143,16 @@ class Fleet:
         Choose an endpoint and count the request as in flight there.
 
         Out of those whose breaker lets it through it takes the first group that is not empty: those routable and
-        not cooling, those routable, the others (lost since the request was narrowed).  Of the group it takes one
-        with a free slot, a healthy one before a busy or warming one.
+        not cooling, those routable, the others (lost since the request was narrowed).  Those that have had their
+        requests of this minute are passed over.  Of the group it takes one with a free slot, a healthy one before
+        a busy or warming one.
 
         :param candidates: members that can serve the request, in configured order, never empty, never mutated.
         :param preferred: has it if it has a free slot in that group, whatever the selector thinks.
         :return: the lease, or what fires with it once a slot is free; that fails with
             :exc:`olla.errors.QueueFull` when it takes too long.  Cancelling it leaves the queue.
         :raise CircuitOpen: when every breaker refuses.
+        :raise RateLimited: when all have had their requests of this minute.
         :raise QueueFull: when all are at their limit and the queue is full.
         """
         for member in candidates:
@@ -153,7 +166,11 @@ class Fleet:
     def any_ready(self, members: Iterable[Member], now: float) -> bool:
         """Say whether one of ``members`` would take a request at once and gladly."""
         return any(
-            member.status.routable and not member.full and not member.cooling(now) and member.breaker.allows(now)
+            member.status.routable
+            and not member.full
+            and not member.cooling(now)
+            and not member.until_allowed(now)
+            and member.breaker.allows(now)
             for member in members
         )
 
@@ -180,7 +197,19 @@ class Fleet:
         def take() -> Lease | None:
             return self._take(candidates, wanted, preferred)
 
-        return take() or self._queue.join(take, now)
+        return take() or self._queue_up(candidates, take, now)
+
+    def _queue_up(self, candidates: Sequence[Member], take: Callable[[], Lease | None], now: float) -> Pending[Lease]:
+        """Wait for those that are full, as far as more may wait for them."""
+        full = [member for member in candidates if member.full]
+        queue, places = self._queue, []
+        for member in full:
+            longest = member.endpoint.max_queue
+            if longest is None or queue.waiting_for(member) < longest:
+                places.append(member)
+        if full and not places:
+            raise QueueFull(FULL, 1)
+        return queue.join(take, now, places)
 
     def _take(self, candidates: Sequence[Member], wanted: Requirements, preferred: Member | None) -> Lease | None:
         now = self._now
@@ -189,13 +218,16 @@ class Fleet:
             wait = min(member.breaker.wait(now) for member in candidates)
             raise CircuitOpen("No endpoint is accepting requests", max(1, math.ceil(wait)))
         routable = [member for member in usable if member.status.routable]
-        ready = [member for member in routable if not member.cooling(now)]
-        free = [member for member in ready or routable or usable if not member.full]
+        allowed = _allowed(routable or usable, now)
+        ready = [member for member in allowed if not member.cooling(now)]
+        free = [member for member in ready or allowed if not member.full]
         if not free:
             return None
         if preferred is None or preferred not in free:
             healthy = [member for member in free if member.status is Status.HEALTHY]
             preferred = self._ask(healthy or free, wanted) if routable else free[0]
+        if preferred.bucket is not None:
+            preferred.bucket.take(now)
         preferred.in_flight += 1
         return Lease(preferred, self, preferred.breaker.acquire(now) or 0)
 
@@ -304,6 +336,14 @@ class Fleet:
         rules = self.rules
         breaker = Breaker(rules.failure_threshold, rules.open_duration, rules.lost_after, rules.half_open_max)
         return Member(endpoint, breaker)
+
+
+def _allowed(members: Sequence[Member], now: float) -> list[Member]:
+    """Leave out the members that have had their requests of this minute."""
+    allowed = [member for member in members if not member.until_allowed(now)]
+    if not allowed:
+        raise RateLimited(SPENT, math.ceil(min(member.until_allowed(now) for member in members)))
+    return allowed
 
 
 def alike(one: Endpoint, other: Endpoint) -> bool:

@@ -10,6 +10,7 @@ from zope.interface import implementer
 
 from olla.balance.breaker import Breaker
 from olla.balance.status import Status
+from olla.domain.bucket import Bucket
 from olla.domain.endpoint import Endpoint
 from olla.interfaces import ICandidate
 
@@ -28,6 +29,7 @@ class Member:
     :ivar profile: canonical name of its kind; ``auto`` until it has been found out.
     :ivar in_flight: leases held on it.
     :ivar capacity: leases at once; 0 for no limit.
+    :ivar bucket: of the requests that it is sent; ``None`` for no limit.
     :ivar weight: of its status.
     :ivar clear: healthy, unlimited, breaker closed, not cooling: nothing to think about before it is chosen.
     :ivar cool_until: until when it is used only if nothing else is left.
@@ -47,6 +49,7 @@ class Member:
     capacity: int = field(
         init=False, default=Factory(lambda self: self.endpoint.max_concurrent_requests, takes_self=True)
     )
+    bucket: Bucket | None = field(init=False, default=Factory(lambda self: _bucket_of(self.endpoint), takes_self=True))
     weight: float = field(init=False, default=0.0)
     clear: bool = field(init=False, default=False)
     status: Status = field(init=False, default=Status.UNKNOWN)
@@ -83,6 +86,10 @@ class Member:
             self.settle()
         return self.cool_until > 0.0
 
+    def until_allowed(self, now: float) -> float:
+        """Give the seconds until its limit of requests lets another through; ``0.0`` for at once."""
+        return 0.0 if self.bucket is None else self.bucket.wait(now)
+
     def listing_is_fresh(self, now: float) -> bool:
         """Say whether its models were listed since its last outage, or should have been by now."""
         return self.listed_at >= self.recovered_at or now >= self.recovered_at + LISTING_PATIENCE
@@ -90,9 +97,13 @@ class Member:
     def settle(self) -> None:
         """Derive ``weight`` and ``clear`` after any other part of the state has changed."""
         self.weight = self.status.weight
-        self.clear = (
-            self.status is Status.HEALTHY and self.breaker.closed and self.capacity == 0 and self.cool_until == 0.0
-        )
+        unlimited = self.capacity == 0 and self.bucket is None
+        self.clear = unlimited and self.status is Status.HEALTHY and self.breaker.closed and self.cool_until == 0.0
+
+
+def _bucket_of(endpoint: Endpoint) -> Bucket | None:
+    rate = endpoint.requests_per_minute
+    return Bucket(rate / 60, endpoint.request_burst) if rate else None
 
 
 def until_check(members: Iterable[Member], now: float) -> int | None:

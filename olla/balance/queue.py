@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -18,6 +18,7 @@ T = TypeVar("T")
 class _Waiter(Generic[T]):
     take: Callable[[], T | None]
     deadline: float
+    places: Collection[object]
     pending: Pending[T] = field(init=False)
 
 
@@ -39,18 +40,23 @@ class Queue(Generic[T]):
         """Count who waits."""
         return len(self._waiters)
 
-    def join(self, take: Callable[[], T | None], now: float) -> Pending[T]:
+    def waiting_for(self, place: object) -> int:
+        """Count who waits for a place."""
+        return sum(place in waiter.places for waiter in self._waiters)
+
+    def join(self, take: Callable[[], T | None], now: float, places: Collection[object] = ()) -> Pending[T]:
         """
         Wait at the end.
 
         :param take: tries to get what is waited for; ``None`` when it cannot be had yet.
+        :param places: for which of those that can be counted this one waits.
         :return: fires with what ``take`` got, or fails with what it raised or with
             :exc:`~olla.errors.QueueFull` when that took too long.  Cancelling leaves the queue.
         :raise QueueFull: when too many wait already.
         """
         if len(self._waiters) >= self.longest:
             raise QueueFull("Every endpoint for this request works at its limit", 1)
-        waiter = _Waiter(take, now + self.timeout)
+        waiter = _Waiter(take, now + self.timeout, places)
         waiter.pending = Pending(lambda: self._waiters.remove(waiter))
         self._waiters.append(waiter)
         return waiter.pending

@@ -179,7 +179,7 @@ class AskedFleet(Fleet):
     The endpoints as the owner says that they are.
 
     Where all candidates are well and without a limit the choice is made here; in every other case, a limit of
-    concurrency, a breaker, a rest, the owner makes it, whose queue is the only one.
+    concurrency or of requests, a breaker, a rest, the owner makes it, whose queue is the only one.
     """
 
     desk: Desk
@@ -268,6 +268,8 @@ class AskedFleet(Fleet):
         member.recovered_at, member.listed_at = state.recovered_at, state.listed_at
         member.cool_until = state.cool_until
         member.breaker.follow(state.closed, state.breaker_failures, state.opens_at)
+        if member.bucket is not None:
+            member.bucket.tokens, member.bucket.used = state.tokens, state.used
         member.settle()
         return member if detected else None
 

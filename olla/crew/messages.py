@@ -308,7 +308,11 @@ class Answer(Message, frozen=True):
 
 
 class State(Message, frozen=True):
-    """All that workers need to know of an endpoint; see :class:`olla.balance.member.Member`."""
+    """
+    All that workers need to know of an endpoint; see :class:`olla.balance.member.Member`.
+
+    :ivar tokens: of its bucket, at ``used``; 0.0 where it has none.
+    """
 
     endpoint: str
     profile: str
@@ -324,6 +328,8 @@ class State(Message, frozen=True):
     closed: bool
     breaker_failures: int
     opens_at: float
+    tokens: float
+    used: float
 
 
 class States(Message, frozen=True):

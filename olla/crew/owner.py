@@ -264,7 +264,7 @@ class Owner:
 
 def state_of(member: Member, now: float) -> State:
     """Give what workers need to know of ``member``."""
-    breaker = member.breaker
+    breaker, bucket = member.breaker, member.bucket
     return State(
         member.name,
         member.profile,
@@ -280,6 +280,8 @@ def state_of(member: Member, now: float) -> State:
         breaker.closed,
         breaker.failures,
         0.0 if breaker.allows(now) else round(now + breaker.wait(now), 3),
+        bucket.tokens if bucket is not None else 0.0,
+        bucket.used if bucket is not None else 0.0,
     )
 
 

@@ -29,6 +29,9 @@ class Endpoint:
     :ivar check_timeout: seconds that one check may take.
     :ivar head_timeout: seconds until its answer begins; ``0.0`` where the limit of all endpoints holds.
     :ivar max_concurrent_requests: requests at once; ``0`` for no limit.
+    :ivar max_queue: requests that may wait for it; ``None`` for as many as may wait at all.
+    :ivar requests_per_minute: that it is sent at most; ``0`` for no limit.
+    :ivar request_burst: how many of them at once.
     :ivar forward_client_auth: whether a client's credentials reach this backend.
     :ivar fields: header fields added to everything sent to it; secrets may be among them.
     :ivar credential: the header field of its ``auth`` block, set last.
@@ -54,6 +57,9 @@ class Endpoint:
     check_timeout: float = 2.0
     head_timeout: float = 0.0
     max_concurrent_requests: int = 0
+    max_queue: int | None = None
+    requests_per_minute: int = 0
+    request_burst: int = 0
     forward_client_auth: bool = True
     fields: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     credential: tuple[bytes, bytes] | None = field(default=None, repr=False)

@@ -15,9 +15,9 @@ import msgspec
 from attrs import define, field, frozen
 from zope.interface import implementer
 
+from olla.domain.bucket import Bucket
 from olla.interfaces import ILimiter, IVerdict
 from olla.limits.address import bucket_key
-from olla.limits.bucket import Bucket
 
 MOST_CLIENTS = 100_000
 IDLE = 600.0

@@ -11,8 +11,8 @@ from attrs import frozen
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from olla.domain.bucket import Bucket
 from olla.interfaces import ILimiter, ILimiterFactory
-from olla.limits.bucket import Bucket
 from olla.limits.rate import Everybody, PerClient, Unlimited
 
 

@@ -61,6 +61,25 @@ class Limits(CrewCase):
         self.assertEqual(client.status, 200)
         self.assertEqual(self.post(2).status, 429)
 
+    def test_requests_of_an_endpoint(self) -> None:
+        """``requests_per_minute`` of an endpoint is for all workers together; one that is empty is passed over."""
+        first, second = Backend(play=says(answer({}))), Backend(play=says(answer({})))
+        proxy = {"load_balancer": "priority"}
+        self.start({"a": first, "b": second}, {"requests_per_minute": 2}, size=3, proxy=proxy)
+        asked = [self.post(1 + n % 3) for n in range(6)]
+        self.assertEqual([one.status for one in asked], [200] * 4 + [429] * 2)
+        self.assertEqual((len(first.seen), len(second.seen)), (2, 2))
+        self.assertEqual(asked[4].field("Retry-After"), "30")
+
+    def test_no_retry_where_nothing_is_left(self) -> None:
+        """A worker knows that the others have had what an endpoint may be sent, and keeps a backend's own 503."""
+        first, second = Backend(play=says(answer({}, 503))), Backend(play=says(answer({})))
+        proxy = {"load_balancer": "priority"}
+        self.start({"a": first, "b": second}, {"requests_per_minute": 2}, proxy=proxy)
+        self.assertEqual([self.post(1).status for _ in range(2)], [200, 200])
+        self.network.wait(3.0)
+        self.assertEqual(self.post(2).status, 503)
+
     def test_nobody_is_asked_without_limits(self) -> None:
         """Where nothing is limited a request costs no question."""
         self.start({"a": Backend(play=says(answer({})))})

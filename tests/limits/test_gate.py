@@ -6,8 +6,8 @@ from attrs import Factory, define
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from olla.domain.bucket import Bucket
 from olla.interfaces import ILimiter, IVerdict
-from olla.limits.bucket import Bucket
 from olla.limits.gate import Gate
 from olla.limits.rate import Everybody, PerClient, Unlimited, Verdict
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from olla.domain.bucket import Bucket
 from olla.interfaces import ILimiter, IVerdict
-from olla.limits.bucket import Bucket
 from olla.limits.rate import ADMITTED, Everybody, PerClient, Unlimited
 
 EPOCH = 1_700_000_000.5

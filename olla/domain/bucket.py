@@ -38,6 +38,11 @@ class Bucket:
         self.tokens = tokens - 1.0
         return 0.0
 
+    def wait(self, now: float) -> float:
+        """Give the seconds until a token will be there, and take none; ``0.0`` when one is."""
+        tokens = min(self.burst, self.tokens + (now - self.used) * self.rate)
+        return max(0.0, (1.0 - tokens) / self.rate)
+
     def put_back(self) -> None:
         """Return the token taken last."""
         self.tokens = min(self.burst, self.tokens + 1.0)

@@ -1,4 +1,4 @@
-"""Tests of :mod:`olla.limits.bucket`."""
+"""Tests of :mod:`olla.domain.bucket`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from olla.limits.bucket import Bucket
+from olla.domain.bucket import Bucket
 
 
 class BucketTests(SynchronousTestCase):
