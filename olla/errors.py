@@ -132,6 +132,17 @@ class QueueFull(Refusal):
 
 
 @frozen
+class TooManyClients(Refusal):
+    """As many clients are connected as may be."""
+
+    message: str = "Too many clients are connected"
+    wait: int | None = 1
+    status = 503
+    type = "service_unavailable"
+    code = "TOO_MANY_CLIENTS"
+
+
+@frozen
 class Draining(Refusal):
     """The process is stopping and takes nothing new."""
 

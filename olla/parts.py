@@ -32,7 +32,7 @@ from olla.domain.models import ListedModel
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
-from olla.errors import InternalError, RateLimited, Refusal
+from olla.errors import InternalError, RateLimited, Refusal, TooManyClients
 from olla.events import HealthChanged, ModelsListed, SizeRefused
 from olla.interfaces import IExchange, ISelector
 from olla.limits.address import ClientAddress
@@ -287,6 +287,15 @@ class Parts:
             self._log.error("A body could not be kept", request_id=request.id, error=str(refusal.__cause__))
         self.bus.tell(story.finished(self.clock()))
         head = Head(refusal.status, REASONS.get(refusal.status, b"Bad Request"), fields, len(body))
+        return reply_head(head, bodiless=False, persistent=False) + body
+
+    def refuse_connection(self) -> bytes:
+        """Make the whole answer to a client that comes when as many are connected as may be."""
+        refusal, request = TooManyClients(), Request(b"", b"", [], received=self.clock())
+        self.admission.identify(request)
+        body = error_body(refusal, request.id, "proxy")
+        fields = [*error_fields(refusal), *self.answers.common(request)]
+        head = Head(refusal.status, REASONS[refusal.status], fields, len(body))
         return reply_head(head, bodiless=False, persistent=False) + body
 
     def _admit(self, client: str, kind: str, now: float) -> Any:

@@ -19,6 +19,7 @@ from olla.listening import CannotOpen
 from olla.parts import Parts
 from olla.web.site import FrontSite
 from olla.wire.channel import ChannelFactory
+from olla.wire.door import Door
 
 SWEEP = 0.2
 
@@ -91,13 +92,16 @@ class ProxyService(MultiService):
         self.resource = parts.app.resource()
         sizes = assembly.sizes(config)
         self.site = FrontSite(self.resource, sizes, parts.clock, parts.admit_unread, parts.refuse_unread, reactor)
-        self.fronts: list[FrontSite | ChannelFactory] = [self.site]
+        fronts: list[FrontSite | ChannelFactory] = [self.site]
         if config.proxy.engine == "olla":
             takes = parts.routes.is_proxied
             own = ChannelFactory(
                 self.site, sizes, parts.clock, takes, parts.begin, parts.admit_unread, parts.refuse_unread
             )
-            self.fronts.insert(0, own)
+            fronts.insert(0, own)
+        self.fronts: list[Door | FrontSite | ChannelFactory] = [*fronts]
+        if config.server.max_connections:
+            self.fronts.insert(0, self._make_door(config.server.max_connections, fronts))
         self._sweeps = [
             self._every(SWEEP, self._sweep),
             self._every(config.server.rate_limits.cleanup_interval or 3600.0, self._sweep_slowly),
@@ -162,6 +166,20 @@ class ProxyService(MultiService):
 
     def _make_parts(self, outputs: Sequence[Callable[[bytes], object]]) -> Parts:
         return Parts(self._config, self._reactor, outputs)
+
+    def _make_door(self, limit: int, fronts: Sequence[FrontSite | ChannelFactory]) -> Door:
+        def inside() -> int:
+            return sum(front.connected for front in fronts)
+
+        parts = self.parts
+        return Door(fronts[0], limit, inside, self._others, self._counted, parts.clock, parts.refuse_connection)
+
+    def _others(self) -> int:
+        """Count the clients of other processes."""
+        return 0
+
+    def _counted(self, clients: int) -> None:
+        """Nobody else needs to know how many clients are connected."""
 
     def _announce(self) -> None:
         self._log.info("Loaded configuration", config=self._source or "built-in defaults")

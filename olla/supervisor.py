@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from tempfile import TemporaryFile
 from typing import Any
 
 import psutil
@@ -20,6 +21,7 @@ from twisted.python.failure import Failure
 from olla.config import Config, Loaded, Remark
 from olla.crew.messages import Hurry, Show, Shown, Stop
 from olla.crew.owner import Owner, when_ready
+from olla.crew.places import Places, room_for
 from olla.crew.post import Post
 from olla.crew.processes import Crew, Worker
 from olla.crew.setting import FIRST_PORT, LINK, Setting, packed
@@ -53,6 +55,7 @@ class SupervisorService(ProxyService):
 
     :ivar owner: answers the workers.
     :ivar crew: keeps them running.
+    :ivar places: where they count their clients, in ``memory``.
     """
 
     def __init__(
@@ -65,6 +68,10 @@ class SupervisorService(ProxyService):
         outputs: Sequence[Callable[[bytes], object]],
     ) -> None:
         self._pids: set[int] = set()
+        size = config.server.workers
+        self.memory = TemporaryFile()  # noqa: SIM115  closed at the end; the workers inherit it
+        self.memory.truncate(room_for(size))
+        self.places = Places.of(self.memory.fileno(), size)
         super().__init__(config, reactor, remarks, source, read_again, outputs)
         parts = self.parts
         self.owner = Owner(
@@ -77,6 +84,7 @@ class SupervisorService(ProxyService):
             parts.catalog.models,
             self._count,
             parts.telemetry.lines.write,
+            lambda number: self.places.put(number, 0),
             parts.clock,
             time.time,
         )
@@ -118,6 +126,7 @@ class SupervisorService(ProxyService):
         await gatherResults([maybeDeferred(port.stopListening) for port in ports])
         await stopped
         await super()._stop()
+        self.memory.close()
 
     def _sweep(self) -> None:
         super()._sweep()
@@ -163,6 +172,7 @@ class SupervisorService(ProxyService):
 
         inherited = {0: 0, 1: 1, 2: 2, LINK: theirs.fileno()}
         inherited.update((FIRST_PORT + at, port.fileno()) for at, port in enumerate(self.ports))
+        inherited[FIRST_PORT + len(self.ports)] = self.memory.fileno()
         arguments = [sys.executable, "-c", START, type(self._reactor).__module__]
         environment = _environment(os.environ)
         process = self._reactor.spawnProcess(_Process(over), sys.executable, arguments, environment, childFDs=inherited)
@@ -177,7 +187,8 @@ class SupervisorService(ProxyService):
         self._reactor.adoptStreamConnection(link.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: post.link))
         link.close()
         parts = self.parts
-        setting = Setting(number, self.crew.size, parts.config, parts.secret, len(self.ports))
+        ports = len(self.ports)
+        setting = Setting(number, self.crew.size, parts.config, parts.secret, ports, FIRST_PORT + ports)
         post.link.sendString(packed(setting))
         self.owner.welcome(post)
         self._log.info("Worker started", number=number, pid=pid)

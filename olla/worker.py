@@ -39,6 +39,7 @@ from olla.crew.messages import (
     Stop,
 )
 from olla.crew.owner import PROCESS_PAGE
+from olla.crew.places import Places
 from olla.crew.reporter import Reporter
 from olla.crew.setting import FIRST_PORT, LINK, Setting, received
 from olla.crew.sockets import Inherited
@@ -194,8 +195,15 @@ class WorkerService(ProxyService):
 
     def __init__(self, setting: Setting, reactor: Any) -> None:
         self._setting = setting
+        self._places = Places.of(setting.places, setting.size)
         self.desk = Desk(reactor.seconds, self._heard, self._deserted)
         super().__init__(setting.config, reactor, (), "", None, ())
+
+    def _others(self) -> int:
+        return self._places.others(self._setting.number)
+
+    def _counted(self, clients: int) -> None:
+        self._places.put(self._setting.number, clients)
 
     def _make_parts(self, outputs: Sequence[Callable[[bytes], object]]) -> WorkerParts:
         self._own = WorkerParts(self._setting, self._reactor, self.desk)

@@ -65,6 +65,7 @@ class Owner:
     :ivar models: gives the models that an endpoint of that name lists.
     :ivar counters: told of each thing that is counted.
     :ivar write: takes lines for the log.
+    :ivar gone: told the number of a worker that is there no more.
     :ivar clock: seconds that never go back, and mean the same in each process.
     :ivar wall: seconds since 1970.
     """
@@ -78,6 +79,7 @@ class Owner:
     models: Callable[[str], tuple[ListedModel, ...]]
     counters: Callable[[Event], None]
     write: Callable[[bytes], None]
+    gone: Callable[[int], None]
     clock: Callable[[], float]
     wall: Callable[[], float]
     posts: dict[int, Post] = field(init=False, factory=dict)
@@ -115,6 +117,7 @@ class Owner:
         """A worker is gone."""
         if self.posts.get(post.number) is post:
             del self.posts[post.number]
+            self.gone(post.number)
         self._loads.pop(post.number, None)
         self._gathered(post.number)
 

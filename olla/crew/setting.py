@@ -23,6 +23,7 @@ class Setting:
     :ivar config: of the whole, as the parent has it now: a file may have changed since.
     :ivar secret: from which all make the keys of sessions.
     :ivar ports: how many listening sockets it inherits, from descriptor 4 on; descriptor 3 leads to the owner.
+    :ivar places: descriptor of the memory in which all count their clients.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Setting:
     config: Any
     secret: bytes
     ports: int
+    places: int
 
 
 def packed(setting: Setting) -> bytes:

@@ -378,6 +378,11 @@ class FrontSite(Site):
         """Connections on which a request is being read or answered."""
         return sum(channel.busy for channel in self._channels)
 
+    @property
+    def connected(self) -> int:
+        """Connections that are open."""
+        return len(self._channels)
+
     def abort(self) -> None:
         """Cut every connection."""
         for channel in tuple(self._channels):

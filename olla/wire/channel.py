@@ -419,6 +419,11 @@ class ChannelFactory(Factory):
         """Connections on which a request is being read or answered."""
         return sum(channel.busy for channel in self.channels)
 
+    @property
+    def connected(self) -> int:
+        """Connections that are open."""
+        return len(self.channels)
+
     def abort(self) -> None:
         """Cut every connection."""
         for channel in tuple(self.channels):

@@ -49,8 +49,9 @@ class Launched:
     def begin(self, number: int) -> None:
         case = self.case
         self.post = case.supervisor.owner.post(number)
-        parts = case.supervisor.parts
-        setting = Setting(number, case.supervisor.crew.size, parts.config, parts.secret, 0)
+        supervisor, parts = case.supervisor, case.supervisor.parts
+        memory = supervisor.memory.fileno()
+        setting = Setting(number, supervisor.crew.size, parts.config, parts.secret, 0, memory)
         service = self.service = WorkerService(setting, _Reactor(case.network, self._finish))
         service.listens = False
         case.network.listeners[LINKS + number] = Factory.forProtocol(lambda: self.post.link)

@@ -88,6 +88,28 @@ class Limits(CrewCase):
         self.assertEqual(desk.number(), 0)
 
 
+class Crowds(CrewCase):
+    """``server.max_connections``."""
+
+    def test_of_all_workers(self) -> None:
+        """So many clients may be connected to all workers together; room at one is room at each (design.md §4)."""
+        self.start({"a": Backend(play=says(answer({})))}, size=3, server={"max_connections": 4})
+        clients = [self.post(1 + n % 3) for n in range(6)]
+        self.assertEqual([one.status for one in clients], [200] * 4 + [503] * 2)
+        self.assertEqual(clients[4].json["error"]["code"], "TOO_MANY_CLIENTS")
+        clients[0].transport.loseConnection()
+        self.network.wait(0.5, 0.05)
+        self.assertEqual([self.post(3).status, self.post(1).status], [200, 503])
+
+    def test_a_dead_worker_has_nobody(self) -> None:
+        """The clients of a worker that was killed are not counted any more, and its successor knows of the others."""
+        self.start({"a": Backend(play=says(answer({})))}, server={"max_connections": 2})
+        self.assertEqual([self.post(1).status, self.post(2).status, self.post(2).status], [200, 200, 503])
+        self.workers[1].kill()
+        self.network.wait(0.5, 0.05)
+        self.assertEqual([self.post(1).status, self.post(1).status, self.post(2).status], [200, 503, 503])
+
+
 class Slots(CrewCase):
     """``max_concurrent_requests``."""
 

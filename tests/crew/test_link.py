@@ -73,7 +73,7 @@ class Settings(SynchronousTestCase):
     def test_nothing_after_it_is_read(self) -> None:
         """The setting is read, and what the owner says next is left for the worker's ears."""
         ours, theirs = socket.socketpair()
-        data = packed(Setting(1, 2, {"any": "thing"}, b"s" * 32, 1))
+        data = packed(Setting(1, 2, {"any": "thing"}, b"s" * 32, 1, 5))
         ours.sendall(len(data).to_bytes(4, "big") + data + b"next")
         setting = received(theirs.fileno())
         self.assertEqual((setting.number, setting.config), (1, {"any": "thing"}))
