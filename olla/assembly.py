@@ -116,6 +116,7 @@ def _endpoint(given: EndpointConfig, burst: int) -> Endpoint:
         model_exclude=given.model_filter.exclude,
         tls_verify=given.tls.verify,
         tls_ca_file=given.tls.ca_file,
+        tags=given.tags,
         id=endpoint_id(given.url),
     )
 

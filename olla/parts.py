@@ -390,19 +390,29 @@ class Parts:
             )
         return views
 
+    def figures(self) -> bytes:
+        """Give what this process costs, as JSON."""
+        page: Any = self.pages.fixed["/internal/process"]({})
+        return bytes(page.body)
+
     def processes(self) -> Sequence[psutil.Process]:
         """Give the processes of which this proxy consists."""
         return [psutil.Process()]
 
     # Upkeep ----------------------------------------------------------------------------------------------------
 
-    def sweep_slowly(self) -> None:
-        """Forget what has not been seen for long."""
-        now = self.clock()
-        self.gate.sweep(now)
-        self.telemetry.sweep(now)
+    def forget_clients(self) -> None:
+        """Forget how much of their limits clients have used that have not been seen for long."""
+        self.gate.sweep(self.clock())
+
+    def forget_counters(self) -> None:
+        """Forget the figures of what has not been seen for long."""
+        self.telemetry.sweep(self.clock())
+
+    def forget_models(self) -> None:
+        """Forget the models of endpoints that have been down for long."""
         alive = [member.name for member in self.fleet.members if member.status.routable]
-        self.catalog.sweep(now, self.config.model_registry.unification.stale_threshold, alive)
+        self.catalog.sweep(self.clock(), self.config.model_registry.unification.stale_threshold, alive)
 
     def reload(self, config: Config, parent: MultiService) -> None:
         """Take all but address and engine from ``config``; what did not change keeps its state."""

@@ -17,11 +17,13 @@ from olla import assembly
 from olla.config import Config, ConfigError, Loaded, Remark
 from olla.listening import CannotOpen
 from olla.parts import Parts
+from olla.web.process import summary
 from olla.web.site import FrontSite
 from olla.wire.channel import ChannelFactory
 from olla.wire.door import Door
 
 SWEEP = 0.2
+FORGETTING = 300.0
 
 
 def makeProxyService(
@@ -104,8 +106,11 @@ class ProxyService(MultiService):
             self.fronts.insert(0, self._make_door(config.server.max_connections, fronts))
         self._sweeps = [
             self._every(SWEEP, self._sweep),
-            self._every(config.server.rate_limits.cleanup_interval or 3600.0, self._sweep_slowly),
+            self._every(FORGETTING, parts.forget_counters),
+            self._every(max(SWEEP, config.model_registry.unification.cleanup_interval), parts.forget_models),
         ]
+        if config.server.rate_limits.cleanup_interval:
+            self._sweeps.append(self._every(config.server.rate_limits.cleanup_interval, parts.forget_clients))
         for service in (*parts.telemetry.services, *parts.checkers, *parts.discoveries):
             service.setServiceParent(self)
 
@@ -228,6 +233,8 @@ class ProxyService(MultiService):
         for loop, _ in self._sweeps:
             if loop.running:
                 loop.stop()
+        if self._config.engineering.show_nerdstats:
+            self._log.info("What the process has cost", **summary(self.parts.figures()))
         await gatherResults([_done(super().stopService()), self.parts.close()])
 
     async def _drained(self, budget: float) -> None:
@@ -257,9 +264,6 @@ class ProxyService(MultiService):
         self.parts.fleet.sweep(now)
         for front in self.fronts:
             front.sweep(now)
-
-    def _sweep_slowly(self) -> None:
-        self.parts.sweep_slowly()
 
 
 def _done(waiting: Any) -> Deferred[Any]:

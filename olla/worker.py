@@ -160,7 +160,6 @@ class WorkerParts(Parts):
         own = super()._make_pages()
         fixed = {path: page if path in OWN_PAGES else self._asked(path) for path, page in own.fixed.items()}
         figures, of_all = own.fixed[PROCESS_PAGE], fixed[PROCESS_PAGE]
-        self.figures: Callable[[Query], Any] = figures
 
         def processes(query: Query) -> Any:
             return (of_all if query.get(b"all") == [b"true"] else figures)(query)
@@ -252,7 +251,7 @@ class WorkerService(ProxyService):
         self.desk.say(Counted(message.number))
 
     def _measure(self, message: Measure) -> None:
-        self.desk.say(Measured(message.number, self._own.figures({}).body))
+        self.desk.say(Measured(message.number, self._own.figures()))
 
 
 NEWS: Mapping[Any, Callable[[WorkerService, Any], None]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from attrs import field, frozen
 
 FNV_OFFSET = 2166136261
@@ -39,6 +41,7 @@ class Endpoint:
     :ivar model_exclude: globs of models that it may not serve.
     :ivar tls_verify: whether its certificate is checked.
     :ivar tls_ca_file: PEM file of the authorities to trust instead of the system's; ``""`` for those.
+    :ivar tags: the operator's labels for people, by name.
     :ivar id: short stable name made from its address (http-api.md §11.1).
     """
 
@@ -67,6 +70,7 @@ class Endpoint:
     model_exclude: tuple[str, ...] = ()
     tls_verify: bool = True
     tls_ca_file: str = ""
+    tags: Mapping[str, str] = field(factory=dict)
     id: str = ""
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -195,6 +196,28 @@ class ProcessPage:
                 "threadpool_queue": reactor.queue,
             },
         }
+
+
+def summary(page: bytes) -> Json:
+    """
+    Give what is left to say of a process at its end.
+
+    :param page: as :meth:`ProcessPage.page` has made it.
+    """
+    told = json.loads(page)
+    process, garbage, runtime = told["process"], told["garbage_collection"], told["runtime"]
+    return {
+        "uptime": runtime["uptime"],
+        "memory": size(process["rss_bytes"]),
+        "peak_memory": size(process["peak_rss_bytes"]),
+        "cpu_user_seconds": process["cpu_user_seconds"],
+        "cpu_system_seconds": process["cpu_system_seconds"],
+        "threads": process["threads"],
+        "open_files": process["open_fds"],
+        "objects": told["allocations"]["net_objects"],
+        "collections": garbage["num_gc_cycles"],
+        "collecting": garbage["total_gc_time"],
+    }
 
 
 def memory_pressure(memory: Memory) -> str:

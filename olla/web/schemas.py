@@ -71,7 +71,12 @@ _ENDPOINT: Properties = {
     "max_latency_ms": COUNT,
     "circuit": words("closed", "open", "half-open"),
 }
-_ENDPOINT_KNOWN: Properties = {"avg_latency_ms": COUNT, "health_check_at": TIME, "next_check_at": TIME}
+_ENDPOINT_KNOWN: Properties = {
+    "avg_latency_ms": COUNT,
+    "tags": keyed(TEXT),
+    "health_check_at": TIME,
+    "next_check_at": TIME,
+}
 
 HEALTH = record(
     {"status": words("healthy", "draining", "unavailable")},

@@ -251,6 +251,8 @@ class StatusPages:
         }
         if tally.mean is not None:
             value["avg_latency_ms"] = milliseconds(tally.mean)
+        if endpoint.tags:
+            value["tags"] = dict(endpoint.tags)
         if member.last_check:
             value["health_check_at"] = self._time(member.last_check)
         if member.next_check:
