@@ -41,7 +41,12 @@ setup(
         "psutil>=7",
     ],
     extras_require={
-        "test": ["hypothesis>=6.130", "jsonschema>=4.23,<5", "prometheus_client>=0.22,<1"],
+        "test": [
+            "hypothesis>=6.130",
+            "jsonschema>=4.23,<5",
+            "prometheus_client>=0.22,<1",
+            'zstandard>=0.23; python_version < "3.14"',
+        ],
         "dev": [
             "hypothesis>=6.130",
             "import-linter>=2.5,<3",
@@ -54,6 +59,7 @@ setup(
             "types-cachetools",
             "types-psutil",
         ],
+        "zstd": ['zstandard>=0.23; python_version < "3.14"'],
         "docs": ["docutils>=0.21", "Pygments>=2.18"],
     },
     entry_points={"console_scripts": ["olla = olla.tap:main"]},

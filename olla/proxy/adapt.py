@@ -8,6 +8,7 @@ from attrs import define, evolve, field
 
 from olla.balance.member import Member
 from olla.dialect.fields import EndpointFields
+from olla.dialect.inflate import repacked
 from olla.dialect.measures import Measures
 from olla.dialect.rewrite import rename, rename_target
 from olla.dialect.target import backend_target
@@ -66,10 +67,15 @@ class Adapter:
 
         :param rest: path and query after the route's prefix, as the client wrote them.
         :param model: the endpoint's own name of the model; ``""`` without one.
+        :raise Refusal: when another model cannot be named in a compressed body.
         """
         body = request.body
         if model != wanted.model and wanted.model:
-            body = rename(body, wanted, model)
+            packed = request.get(b"content-encoding")
+            if packed is None:
+                body = rename(body, wanted, model)
+            else:
+                body = repacked(body, packed, lambda whole: rename(whole, wanted, model))
             rest = rename_target(rest, wanted, model)
         shaping = self.of(member.endpoint)
         block, fields = shaping.to_backend(request, model, self.trusted(request.peer))

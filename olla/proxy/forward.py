@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 
 from attrs import define, frozen
-from msgspec import structs
 
 from olla.balance.affinity import Stay
 from olla.balance.eligible import Plan
@@ -190,8 +189,6 @@ class Forwarder:
             request.body if packed is None else inflated(request.body, packed),
             request.get(b"x-olla-session-id"),
         )
-        if packed is not None:
-            wanted = structs.replace(wanted, spans=())  # where they stand in what we looked at, not in what is sent
         story.model, story.stream, story.session = wanted.model, wanted.stream, wanted.session
         return wanted
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from olla.dialect.inflate import inflated
+from olla.domain.message import Body
 from tests.support import SSE, Backend, Client, ProxyCase, answer, chunk, on_each_engine, request, says
 
 BOUNDARY = "--b0undary"
@@ -132,6 +135,55 @@ class Models(SurfaceCase):
             self.routed(self.ask("/olla/openai/v1/embeddings", packed, Content_Encoding="gzip"), endpoint, model)
             seen = (self.a if endpoint == "a" else self.b).seen[-1]
             self.assertEqual((seen.body, seen.fields("Content-Encoding")), (packed, ["gzip"]))
+
+    def test_compressed_alias(self) -> None:
+        """An alias in a compressed body gives way to the backend's own name; the rest stays, compressed alike (§7)."""
+        self.begin(model_aliases={"big": ["org/n"]})
+        plain = {"model": "big", "input": "x" * 999}
+        raw = zlib.compressobj(wbits=-15)
+        data = json.dumps(plain).encode()
+        for packed, encoding in (
+            (gzip.compress(data), "gzip"),
+            (gzip.compress(data[:50]) + gzip.compress(data[50:]), "gzip"),
+            (zlib.compress(data), "deflate"),
+            (raw.compress(data) + raw.flush(), "deflate"),
+        ):
+            client = self.ask("/olla/openai/v1/embeddings", packed, Content_Encoding=encoding)
+            self.routed(client, "b", "org/n")
+            seen = self.b.seen[-1]
+            self.assertEqual(seen.fields("Content-Encoding"), [encoding])
+            told = inflated(Body.of(seen.body), encoding.encode()).whole()
+            self.assertEqual(json.loads(told), {**plain, "model": "org/n"})
+            self.assertEqual(told.replace(b"org/n", b"big"), data)
+
+    def test_compressed_form(self) -> None:
+        """So does one in a compressed form."""
+        self.begin(model_aliases={"big": ["org/n"]})
+        packed = gzip.compress(b"input=" + b"x" * 999 + b"&model=big&n=1")
+        kind = "application/x-www-form-urlencoded"
+        self.routed(self.ask("/olla/openai/v1/embeddings", packed, kind, Content_Encoding="gzip"), "b", "org/n")
+        told = gzip.decompress(self.b.seen[-1].body)
+        self.assertEqual(told, b"input=" + b"x" * 999 + b"&model=org%2Fn&n=1")
+
+    def test_compressed_alias_refused(self) -> None:
+        """An alias in what grows too large, or breaks off, is refused, since no backend knows it; a model is not."""
+        self.begin(model_aliases={"big": ["org/n"]})
+        for model, statuses in (("org/n", (200, 200)), ("big", (413, 400))):
+            large = gzip.compress(b'{"model": "%b", "input": "' % model.encode() + b"x" * (9 << 20) + b'"}')
+            broken = gzip.compress(json.dumps({"model": model, "input": "x" * 99}).encode())[:-9]
+            asked = [self.ask("/olla/openai/v1/embeddings", one, Content_Encoding="gzip") for one in (large, broken)]
+            self.assertEqual(tuple(client.status for client in asked), statuses)
+        self.assertEqual(len(self.b.seen), 2)
+
+    def test_compressed_otherwise(self) -> None:
+        """What is compressed in a way unknown to us is refused nothing; path and query still name a model (§1)."""
+        self.begin(model_aliases={"big": ["org/n"]})
+        for encoding in ("br", "gzip, gzip", "x-unknown"):
+            client = self.ask("/olla/openai/v1/embeddings", b"\x1b\x03\x00\xf8", Content_Encoding=encoding)
+            self.assertEqual(client.status, 200)
+            path = "/olla/openai/openai/deployments/big/embeddings"
+            self.routed(self.ask(path, b"\x1b\x03\x00\xf8", Content_Encoding=encoding), "b", "org/n")
+            self.assertEqual(self.b.seen[-1].body, b"\x1b\x03\x00\xf8")
 
     def test_kinds_of_json(self) -> None:
         """``+json`` counts as JSON, and so does a body without a type that begins like an object (§1)."""
