@@ -32,6 +32,7 @@ from olla.upstream.dial import Dialler, failure_of
 from olla.upstream.limits import Sockets
 
 REDIRECTS = 3
+LITELLM = "litellm"
 UNANSWERED = (
     ConnectError,
     ConnectionLost,
@@ -74,7 +75,7 @@ class Answer:
     :ivar body: at most as many bytes as were asked for.
     :ivar whole: whether that is all of it.
     :ivar retry_after: the field's text; ``""`` without.
-    :ivar server: what it calls itself; ``""`` when it does not say.
+    :ivar server: what it calls itself; ``""`` when it does not say, ``litellm`` for that one.
     """
 
     status: int
@@ -148,7 +149,7 @@ class Asker:
             if not (left and 300 <= response.code < 400 and location and _same_host(url, there)):
                 break
             url = there
-        return Answer(response.code, body, whole, _first(response, b"retry-after"), _first(response, b"server"))
+        return Answer(response.code, body, whole, _first(response, b"retry-after"), _server(response))
 
     def _get(self, endpoint: Endpoint, url: str, purpose: str) -> Deferred[Any]:
         accept = "application/json, text/plain, */*" if purpose == "HealthChecker" else "application/json"
@@ -227,6 +228,11 @@ def _read(response: Any, limit: int) -> Deferred[tuple[bytes, bool]]:
 def _first(response: Any, name: bytes) -> str:
     values: list[bytes] = response.headers.getRawHeaders(name, [b""])
     return values[0].decode("latin-1")
+
+
+def _server(response: Any) -> str:
+    """Give what a server calls itself; LiteLLM does so in a field of its own, behind uvicorn's name."""
+    return LITELLM if _first(response, b"x-litellm-version") else _first(response, b"server")
 
 
 def _same_host(url: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from olla.balance.member import Member
 from olla.domain.profile import Profile
-from olla.upstream.ask import Answer, Asker, Unanswered
+from olla.upstream.ask import LITELLM, Answer, Asker, Unanswered
 
 PURPOSE = "Discovery"
 LIMIT = 1 << 20
@@ -24,12 +24,13 @@ PATHS = (
     "/version",
     "/get_model_info",
     "/api/v1/models",
+    "/api/v1/system-info",
     "/engines/v1/models",
     "/v1/models/status",
     "/health/readiness",
     "/v1/models",
 )
-OWNERS = ("vllm-mlx", "vllm", "sglang", "lmdeploy", "llamacpp")
+OWNERS = ("vllm-mlx", "sglang", "lmdeploy", "llamacpp")
 
 
 @frozen
@@ -109,15 +110,20 @@ def kind_of(seen: Mapping[str, _Seen]) -> str:
     def has(path: str, key: str) -> bool:
         return isinstance(value(path), dict) and key in value(path)
 
+    def tells(path: str) -> bool:
+        return value(path) is not None and not has(path, "error")  # LM Studio answers 200 to everything
+
     owner = str(first("/v1/models").get("owned_by", ""))
     tests = (
         ("ollama", has("/api/version", "version") and has("/api/tags", "models")),
         ("lm-studio", "arch" in first("/api/v0/models")),
         ("llamacpp", has("/props", "default_generation_settings") or "llama.cpp" in seen["/props"].server),
-        ("lemonade", "recipe" in first("/api/v1/models")),
-        ("omlx", value("/v1/models/status") is not None),
+        ("lemonade", "recipe" in first("/api/v1/models") or tells("/api/v1/system-info")),
+        ("omlx", tells("/v1/models/status")),
         ("sglang", has("/get_model_info", "model_path")),
-        ("litellm", "litellm" in json.dumps(value("/health/readiness"))[:4096].lower()),
+        ("litellm", any(one.server == LITELLM for one in seen.values())),
+        ("litellm", LITELLM in json.dumps(value("/health/readiness"))[:4096].lower()),
+        ("vllm", owner == "vllm" and has("/version", "version")),
         *((name, owner == name) for name in OWNERS),
         ("docker-model-runner", has("/engines/v1/models", "data")),
         ("openai-compatible", has("/v1/models", "data")),

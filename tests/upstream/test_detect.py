@@ -88,6 +88,12 @@ class DetectTests(DetectCase):
         self.successResultOf(self.detect(member()))
         self.assertEqual(self.found, ["llamacpp"])
 
+    def test_litellm_field(self) -> None:
+        """A LiteLLM whose readiness is somebody else's business says what it is in each head (profiles.md §5)."""
+        self.server(9000, says(answer({"error": "key"}, 401, X_LiteLLM_Version="1.80")))
+        self.successResultOf(self.detect(member()))
+        self.assertEqual(self.found, ["litellm"])
+
     def test_nothing(self) -> None:
         """Where nothing answers the kind stays open, and the next time asks again (P21)."""
         server = self.server(9000, says(answer(b"no", 404)))
@@ -180,6 +186,25 @@ class KindTests(AskCase):
         """The more specific evidence wins (profiles.md §5)."""
         pages = {path: _Seen(value) for kind in KINDS.values() for path, value in kind.items()}
         self.assertEqual(kind_of({path: pages.get(path, _Seen()) for path in PATHS}), "ollama")
+
+    def test_one_row_each(self) -> None:
+        """vLLM's name alone is not vLLM, for others pass its listing on; Lemonade need not have a model yet."""
+        for pages, kind in (
+            ({"/v1/models": openai("vllm")}, "openai-compatible"),
+            ({"/version": {"version": "1"}, "/v1/models": openai("vllm")}, "vllm"),
+            ({"/version": {"version": "1"}, "/v1/models": openai("x")}, "openai-compatible"),
+            ({"/api/v1/system-info": {"OS Version": "x"}, "/api/v1/models": {"data": []}}, "lemonade"),
+            ({"/v1/models/status": {"models": []}, "/v1/models": {"data": []}}, "omlx"),
+        ):
+            seen = {path: _Seen(value) for path, value in pages.items()}
+            self.assertEqual(kind_of({path: seen.get(path, _Seen()) for path in PATHS}), kind, pages)
+
+    def test_errors_are_no_evidence(self) -> None:
+        """LM Studio answers 200 with an error where it has nothing: no sign of any kind, even without a model."""
+        said = {"error": "Unexpected endpoint or method. (GET /x)"}
+        pages = {path: _Seen(said) for path in PATHS}
+        pages["/v1/models"] = pages["/api/v0/models"] = _Seen({"object": "list", "data": []})
+        self.assertEqual(kind_of(pages), "openai-compatible")
 
     def test_anything(self) -> None:
         """Whatever JSON the paths answer, the result is a kind or none."""
