@@ -17,7 +17,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 
 from olla import __version__
-from olla.config import Config, ConfigError, Loaded, load
+from olla.config import Config, ConfigError, Loaded, Remark, load
 from olla.config.validate import validate
 from olla.listening import CannotOpen, fault, why
 from olla.plugged import limiter_factories, selector_factories
@@ -53,6 +53,7 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
     optFlags = [
         ["demo", None, "Also start two small embedded engines, to try things without an inference server."],
         ["validate-config", None, "Check the configuration, print a report and exit."],
+        ["profile", None, "Has no effect: twistd itself has --profile, which stands before olla."],
     ]
     loaded: Loaded
 
@@ -100,6 +101,9 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
         :raise ConfigError: with every fault in it.
         """
         loaded = load(self["config"], **_surroundings(self.folder))
+        if self["profile"] or os.environ.get("OLLA_ENABLE_PROFILER") == "true":
+            unprofiled = Remark("--profile", "has no effect; twistd itself has --profile, which stands before olla")
+            loaded = evolve(loaded, warnings=(*loaded.warnings, unprofiled))
         if self["workers"] is None:
             return loaded
         config = evolve(loaded.config, server=evolve(loaded.config.server, workers=self["workers"]))

@@ -76,7 +76,8 @@ class _Value:
         return True
 
     def _refuse(self, value: Any, error: ValueError, path: str, reading: Reading) -> None:
-        message = f"{self._shown(str(value))} {error}"
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        message = f"{self._shown(text)} {error}"
         if self.lenient:
             reading.warn(path, f"{message}; the default is used")
         else:

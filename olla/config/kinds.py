@@ -74,7 +74,7 @@ def one_of(*words: str) -> Check:
 
     def check(value: str) -> None:
         if value not in words:
-            raise ValueError(f"is none of {', '.join(words)}")
+            raise ValueError(f"is none of {', '.join(filter(None, words))}")
 
     return check
 

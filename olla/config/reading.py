@@ -46,8 +46,9 @@ class Reading:
     _places: dict[str, tuple[str, int]] = field(factory=dict)
 
     def place(self, path: str, line: int, source: str = "") -> None:
-        """Remember where a key was given."""
-        self._places[path] = (source or self.source, line)
+        """Remember where a key was given; an element of a variable's list was given where the list was."""
+        if line or source:
+            self._places[path] = (source or self.source, line)
 
     def given(self, path: str) -> bool:
         """Whether a file or a variable gives this key, or part of this block, a value."""

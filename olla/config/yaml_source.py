@@ -132,7 +132,9 @@ def _decode(data: bytes, source: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Remark("", f"failed to parse: not {encoding[:6]}", source, line)]) from None
+        raise ConfigError(
+            [Remark("", f"failed to parse: not {encoding.upper().removesuffix('-SIG')}", source, line)]
+        ) from None
 
 
 def _syntax(error: yaml.MarkedYAMLError, source: str) -> Remark:

@@ -196,6 +196,20 @@ class OverlayTests(LoadingTestCase):
             self.assertIn(f"{path}: ", self.refused(text.rstrip("\n") + " -1s\n"))
 
 
+class WordingTests(LoadingTestCase):
+    """What is said of a fault."""
+
+    def test_value(self) -> None:
+        """The value is named as it was written, words that may be empty are listed without a gap (K50)."""
+        self.assertIn('server.read_timeout: "-1" is negative', self.refused("server: {read_timeout: -1s}"))
+        self.assertIn("none of memory\n", self.refused("model_registry: {type: redis}") + "\n")
+
+    def test_list_of_a_variable(self) -> None:
+        """A bad element of a variable's list is the variable's fault, and not the file's (K50)."""
+        said = self.refused("server: {port: 8080}", OLLA_SERVER_TRUSTED_PROXY_CIDRS="10.0.0.0/8, bad")
+        self.assertIn("OLLA_SERVER_TRUSTED_PROXY_CIDRS: server.rate_limits.trusted_proxy_cidrs[1]: ", said)
+
+
 class UnknownTests(LoadingTestCase):
     """Keys and variables that nothing reads."""
 

@@ -61,7 +61,7 @@ class ParseTests(SynchronousTestCase):
             b'{"a": "b"}',
         ):
             self.assertEqual(self.parsed(data), {"a": "b"})
-        self.assertIn("f:2: failed to parse: not utf-8", self.refused(b"a: b\nc: \xff"))
+        self.assertIn("f:2: failed to parse: not UTF-8", self.refused(b"a: b\nc: \xff"))
 
     def test_empty(self) -> None:
         """An empty file, one of comments and one of null say nothing (K58)."""

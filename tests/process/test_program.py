@@ -133,6 +133,14 @@ class Start(ProgramCase):
             (line,) = [one for one in out.splitlines() if "Olla started" in one]
             self.assertEqual((status, json.loads(line)["engine"]), (0, engine))
 
+    def test_profiler(self) -> None:
+        """The original's switch for its profiler is taken and said to do nothing, so that its services still start."""
+        program = self.run_program("--profile", config={}).wait()
+        program.signal(signal.SIGTERM)
+        status, out, _ = program.end()
+        self.assertEqual(status, 0)
+        self.assertIn("--profile: has no effect", out)
+
     def test_log_folder(self) -> None:
         """A folder for the log that cannot be made is said, and does not stop the start (K80)."""
         config = {"logging": {"output": "file"}}
