@@ -6,12 +6,13 @@ Puts what ``twisted.logger`` is told into the log: one line for each event, what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from string import Formatter
 from typing import BinaryIO
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from twisted.python.logfile import LogFile
@@ -32,8 +33,8 @@ from olla.telemetry.records import (
 )
 
 FILE = "olla.log"
-FILE_SIZE = 100 * 1024 * 1024
-FILES = 10
+MIB = 1024 * 1024
+DAY = 86400.0
 LONGEST_TRACE = 16384
 LEVEL = {
     LogLevel.debug: DEBUG,
@@ -123,14 +124,59 @@ def to_stream(stream: BinaryIO) -> Callable[[bytes], None]:
     return write
 
 
-def to_file(path: Path) -> Callable[[bytes], None]:
+@frozen
+class Rotation:
     """
-    Give an output that writes to a file: ten of 100 MiB are kept beside it.
+    When another file is begun, and which old ones are kept.
+
+    :ivar size: bytes after which another one is begun.
+    :ivar files: old ones that are kept.
+    :ivar age: seconds after which an old one is dropped all the same; 0 for never.
+    """
+
+    size: int = 100 * 1024 * 1024
+    files: int = 10
+    age: float = 0.0
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Rotation:
+        """Read what the environment says; what is no number above 0 says nothing."""
+
+        def number(name: str) -> int:
+            text = environ.get(name, "")
+            return int(text) if text.isdecimal() else 0
+
+        usual = cls()
+        return cls(
+            number("OLLA_LOG_SIZE_MB") * MIB or usual.size,
+            number("OLLA_LOG_MAX_BACKUPS") or usual.files,
+            number("OLLA_LOG_MAX_AGE_DAYS") * DAY or usual.age,
+        )
+
+
+class RotatingFile(LogFile):
+    """A file that makes way for another when it is full, and drops what is too old then."""
+
+    age = 0.0
+
+    def rotate(self) -> None:
+        """Begin another file."""
+        super().rotate()
+        for number in self.listLogs() if self.age else ():
+            path = Path(f"{self.path}.{number}")
+            if time.time() - path.stat().st_mtime > self.age:
+                path.unlink()
+
+
+def to_file(path: Path, rotation: Rotation) -> Callable[[bytes], None]:
+    """
+    Give an output that writes to a file.
 
     :raise OSError: when its folder cannot be made or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = LogFile(path.name, str(path.parent), rotateLength=FILE_SIZE, maxRotatedFiles=FILES)
+    file = RotatingFile(path.name, str(path.parent), rotateLength=rotation.size, maxRotatedFiles=rotation.files)
+    file.age = rotation.age
     write: Callable[[bytes], None] = file.write
     return write
 

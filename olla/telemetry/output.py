@@ -28,7 +28,7 @@ from olla.telemetry.bus import Bus
 from olla.telemetry.journal import Journal
 from olla.telemetry.lag import Lag
 from olla.telemetry.lines import Lines
-from olla.telemetry.logs import FILE, LogObserver, form_for, to_file, to_stream
+from olla.telemetry.logs import FILE, LogObserver, Rotation, form_for, to_file, to_stream
 from olla.telemetry.records import Stamps, shown_from
 from olla.telemetry.stats import Statistics
 from olla.telemetry.violations import Violations
@@ -124,11 +124,13 @@ def outputs_of_a_process(also_to_file: bool, log_file: str = "") -> list[Callabl
     :param log_file: takes the place of standard output, which a daemon has none of.
     :raise OSError: when that file cannot be written to.
     """
-    outputs: list[Callable[[bytes], object]] = [to_file(Path(log_file)) if log_file else to_stream(sys.stdout.buffer)]
+    outputs: list[Callable[[bytes], object]] = [
+        to_file(Path(log_file), Rotation.of(os.environ)) if log_file else to_stream(sys.stdout.buffer)
+    ]
     if also_to_file:
         folder = Path(os.environ.get("OLLA_LOG_DIR", "logs"))
         try:
-            outputs.append(to_file(folder / FILE))
+            outputs.append(to_file(folder / FILE, Rotation.of(os.environ)))
         except OSError as error:
             print(f"olla: no log file in {folder}: {error.strerror}", file=sys.stderr)
     return outputs

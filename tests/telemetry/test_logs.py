@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from olla.telemetry.lines import Lines
-from olla.telemetry.logs import FILE, LogObserver, form_for, to_file, to_stream
+from olla.telemetry.logs import FILE, LogObserver, Rotation, form_for, to_file, to_stream
 from olla.telemetry.records import Form, Stamps, as_json, as_text, shown_from
 
 
@@ -109,6 +110,25 @@ class OutputTests(SynchronousTestCase):
     def test_file(self) -> None:
         """The file is made with its folder, and added to."""
         folder = Path(self.mktemp()) / "logs"
-        to_file(folder / FILE)(b"one\n")
-        to_file(folder / FILE)(b"two\n")
+        to_file(folder / FILE, Rotation())(b"one\n")
+        to_file(folder / FILE, Rotation())(b"two\n")
         self.assertEqual((folder / "olla.log").read_bytes(), b"one\ntwo\n")
+
+    def test_rotation(self) -> None:
+        """Size, number and age of the files are the environment's, or the usual ones (config.md §10)."""
+        usual = Rotation()
+        self.assertEqual(Rotation.of({"OLLA_LOG_SIZE_MB": "x", "OLLA_LOG_MAX_BACKUPS": "-1"}), usual)
+        told = {"OLLA_LOG_SIZE_MB": "2", "OLLA_LOG_MAX_BACKUPS": "3", "OLLA_LOG_MAX_AGE_DAYS": "1"}
+        self.assertEqual(Rotation.of(told), Rotation(2 * 1024 * 1024, 3, 86400.0))
+
+    def test_rotated(self) -> None:
+        """So many old files are kept, none of which is older than it may be."""
+        folder = Path(self.mktemp())
+        write = to_file(folder / FILE, Rotation(size=4, files=2, age=3600.0))
+        for number in range(5):
+            write(b"%d...\n" % number)
+        self.assertEqual({path.name for path in folder.iterdir()}, {"olla.log", "olla.log.1", "olla.log.2"})
+        os.utime(folder / "olla.log.1", (0, 0))
+        write(b"last\n")
+        self.assertEqual({path.name for path in folder.iterdir()}, {"olla.log", "olla.log.1"})
+        self.assertEqual((folder / "olla.log").read_bytes(), b"last\n")
