@@ -123,6 +123,22 @@ class ForBackends(Held):
             client.transport.abortConnection()
             self.stop()
 
+    def test_total_to_the_second(self) -> None:
+        """``response_timeout: 2s`` ends an answer of five seconds after two, ``0s`` never does (K22)."""
+        for limit, lasted in (("2s", range(16, 24)), ("0s", range(50, 51))):
+            self.setUp()
+            client, parts = self.begin(SSE, proxy={"response_timeout": limit}), 0
+            while client.lost is None and parts < 50:
+                self.say(chunk(b"data: x\n\n"))
+                self.network.wait(0.1, 0.1)
+                parts += 1
+            self.assertIn(parts, lasted, limit)
+            if client.lost is None:
+                self.say(b"0\r\n\r\n")
+            self.assertEqual(client.whole, limit == "0s")
+            client.transport.abortConnection()
+            self.stop()
+
     def test_slow_client(self) -> None:
         """A client that does not read for twice ``read_timeout`` gets all of it later (B139, R49)."""
         whole = bytes(range(256)) * 4096
