@@ -111,7 +111,8 @@ def kind_of(seen: Mapping[str, _Seen]) -> str:
         return isinstance(value(path), dict) and key in value(path)
 
     def tells(path: str) -> bool:
-        return value(path) is not None and not has(path, "error")  # LM Studio answers 200 to everything
+        """Say whether a path is there: LM Studio answers 200 with an error to all, others with their models."""
+        return value(path) is not None and not has(path, "error") and value(path) != value("/v1/models")
 
     owner = str(first("/v1/models").get("owned_by", ""))
     tests = (
@@ -125,7 +126,10 @@ def kind_of(seen: Mapping[str, _Seen]) -> str:
         ("litellm", LITELLM in json.dumps(value("/health/readiness"))[:4096].lower()),
         ("vllm", owner == "vllm" and has("/version", "version")),
         *((name, owner == name) for name in OWNERS),
-        ("docker-model-runner", has("/engines/v1/models", "data")),
+        (
+            "docker-model-runner",
+            has("/engines/v1/models", "data") and (owner == "docker" or tells("/engines/v1/models")),
+        ),
         ("openai-compatible", has("/v1/models", "data")),
     )
     return next((name for name, holds in tests if holds), "")

@@ -206,6 +206,11 @@ class KindTests(AskCase):
         pages["/v1/models"] = pages["/api/v0/models"] = _Seen({"object": "list", "data": []})
         self.assertEqual(kind_of(pages), "openai-compatible")
 
+    def test_one_answer_to_all(self) -> None:
+        """A server that answers with its models whatever it is asked is no more than OpenAI-compatible."""
+        for owner in ("x", "vllm"):
+            self.assertEqual(kind_of({path: _Seen(openai(owner)) for path in PATHS}), "openai-compatible")
+
     def test_anything(self) -> None:
         """Whatever JSON the paths answer, the result is a kind or none."""
 
