@@ -104,6 +104,7 @@ def _endpoint(given: EndpointConfig, burst: int) -> Endpoint:
         check_interval=given.check_interval,
         check_timeout=given.check_timeout,
         head_timeout=given.response_header_timeout,
+        head_timeout_given=given.response_header_timeout_given,
         # A profile's own figure is a guess about hardware that nobody has seen: only the operator sets a limit.
         max_concurrent_requests=given.max_concurrent_requests or 0,
         max_queue=given.max_queue,

@@ -97,6 +97,7 @@ class EndpointConfig:
     :ivar health_check_given: the user chose it; otherwise it follows the profile, also a detected one.
     :ivar model_url_given: likewise.
     :ivar response_header_timeout: until the answer begins: what ``proxy`` says, else what the profile says.
+    :ivar response_header_timeout_given: it is what ``proxy`` says.
     :ivar auth: what proves who we are, sent last; ``None`` for nothing.
     :ivar headers: sent with everything.
     :ivar max_concurrent_requests: 0 is no limit, ``None`` what the profile says.
@@ -119,6 +120,7 @@ class EndpointConfig:
     check_interval: float = 5.0
     check_timeout: float = 2.0
     response_header_timeout: float = 30.0
+    response_header_timeout_given: bool = False
     preserve_path: bool = False
     model_filter: ModelFilter = Factory(ModelFilter)
     auth: Header | None = None

@@ -87,6 +87,7 @@ class EndpointResolver:
             response_header_timeout=(
                 self._proxy.response_header_timeout if given or profile is None else profile.timeout
             ),
+            response_header_timeout_given=given,
             preserve_path=block.preserve_path,
             model_filter=block.model_filter,
             auth=auth,

@@ -30,6 +30,7 @@ class Endpoint:
     :ivar check_interval: seconds between two checks.
     :ivar check_timeout: seconds that one check may take.
     :ivar head_timeout: seconds until its answer begins; ``0.0`` where the limit of all endpoints holds.
+    :ivar head_timeout_given: whether the operator has said so; otherwise kind and model may want more.
     :ivar max_concurrent_requests: requests at once; ``0`` for no limit.
     :ivar max_queue: requests that may wait for it; ``None`` for as many as may wait at all.
     :ivar requests_per_minute: that it is sent at most; ``0`` for no limit.
@@ -59,6 +60,7 @@ class Endpoint:
     check_interval: float = 5.0
     check_timeout: float = 2.0
     head_timeout: float = 0.0
+    head_timeout_given: bool = False
     max_concurrent_requests: int = 0
     max_queue: int | None = None
     requests_per_minute: int = 0

@@ -239,6 +239,7 @@ class Outgoing:
     :ivar body: what to send; its size becomes ``Content-Length``.
     :ivar framed: send ``Content-Length`` even when the body is empty.
     :ivar block: fields before the others, ``Host`` first.
+    :ivar patience: seconds until the answer begins; 0.0 where that is up to the endpoint.
     """
 
     method: bytes
@@ -247,6 +248,7 @@ class Outgoing:
     body: Body = EMPTY
     framed: bool = False
     block: Block = NO_FIELDS
+    patience: float = 0.0
 
     def all_fields(self) -> Iterator[tuple[bytes, bytes]]:
         """Give the fields of the block and the others."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from attrs import Factory, frozen
 
 from olla.domain.formula import Formula
@@ -125,6 +127,16 @@ class Resources:
     base_timeout: float = 0.0
     adds_load_time: bool = False
 
+    def load_time(self, model: str) -> float:
+        """
+        Estimate the seconds until a model answers that has to be loaded first.
+
+        :param model: its name; a size counts where letters and digits end: ``7b`` is in ``llama-7b``, not in ``17b``.
+        """
+        parts = set(re.findall(r"[a-z0-9]+(?:\.[0-9]+[a-z]+)?", model.lower()))
+        rows = (row for row in self.model_sizes if not parts.isdisjoint(row.tokens))
+        return next(rows, self.default).load_time
+
 
 @frozen
 class MetricsExtraction:
@@ -154,7 +166,7 @@ class Profile:
     :ivar health_check_path: what is asked to learn whether it lives.
     :ivar anthropic: ``None`` when it speaks no Anthropic by itself.
     :ivar response_format: the parser of its listing: ``openai``, ``ollama``, ``lmstudio``, ``vllm`` …
-    :ivar timeout: seconds it may take to begin its answer.
+    :ivar timeout: seconds it may take to begin its answer, with a model that is loaded.
     :ivar max_concurrent_requests: how many it takes at once, unless the endpoint says otherwise.
     :ivar default_priority: of an endpoint that gives none.
     :ivar capability_patterns: capability and the globs of model names that have it, any case.
@@ -185,3 +197,10 @@ class Profile:
     listing_paths: Pairs = ()
     metrics: MetricsExtraction = Factory(MetricsExtraction)
     translation: Translation = Factory(Translation)
+
+    def patience(self, model: str) -> float:
+        """Give the seconds until it begins its answer: the time-out, or more where it may have to load ``model``."""
+        resources = self.resources
+        if not resources.adds_load_time:
+            return self.timeout
+        return max(self.timeout, (resources.base_timeout or self.timeout) + resources.load_time(model))

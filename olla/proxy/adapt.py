@@ -18,6 +18,7 @@ from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 
 UNKNOWN = Profile(name="auto")
+REMEMBERED = 1000
 FRAMED = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
@@ -37,6 +38,7 @@ class Adapter:
     version: str
     measures: Mapping[str, Measures]
     _shaping: dict[Endpoint, EndpointFields] = field(init=False, factory=dict)
+    _patience: dict[tuple[str, str], float] = field(init=False, factory=dict)
 
     def of(self, endpoint: Endpoint) -> EndpointFields:
         """Give what is added to and taken from what goes to ``endpoint`` and comes from it."""
@@ -53,6 +55,7 @@ class Adapter:
         """Know other profiles from now on, and forget what was made by the ones before."""
         self.profiles = profiles
         self._shaping.clear()
+        self._patience.clear()
         for member in members:
             if member.profile != member.endpoint.profile:
                 self.detected(member)
@@ -80,7 +83,21 @@ class Adapter:
         shaping = self.of(member.endpoint)
         block, fields = shaping.to_backend(request, model, self.trusted(request.peer))
         framed = request.has_body or request.method in FRAMED
-        return Outgoing(request.method, self._target(request, rest, member, shaping), fields, body, framed, block)
+        target, patience = self._target(request, rest, member, shaping), self._patience_with(member, model)
+        return Outgoing(request.method, target, fields, body, framed, block, patience)
+
+    def _patience_with(self, member: Member, model: str) -> float:
+        """Give the time that the kind of a server and the size of a model want, where the operator names none."""
+        if member.endpoint.head_timeout_given:
+            return 0.0
+        key = member.profile, model
+        patience = self._patience.get(key)
+        if patience is None:
+            profile = self.profiles.get(member.profile)
+            if len(self._patience) >= REMEMBERED:
+                self._patience.clear()
+            patience = self._patience[key] = profile.patience(model) if profile is not None else 0.0
+        return patience
 
     def _target(self, request: Request, rest: bytes, member: Member, shaping: EndpointFields) -> bytes:
         """Make the target; ``rest`` is nearly always what the head of the request says."""

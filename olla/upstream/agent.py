@@ -140,6 +140,7 @@ class _Attempt(Guarded):
         self._upstream = upstream
         self._endpoint = endpoint
         self._method = outgoing.method
+        self._patience = outgoing.patience
         self._outgoing: Outgoing | None = outgoing
         self._guard: Guard | None = None
         self._started = upstream.clock()
@@ -228,7 +229,7 @@ class _Attempt(Guarded):
         if patience.total and now - self._started >= patience.total:
             self._expire("response", patience.total)
         elif self.reply is None:
-            limit = self._endpoint.head_timeout or patience.head
+            limit = self._patience or self._endpoint.head_timeout or patience.head
             if limit and now - self._waiting_since >= limit:
                 self._expire("response_header", limit)
         elif self.reply.paused:

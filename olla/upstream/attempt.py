@@ -240,7 +240,7 @@ class Attempt:
             self._expire("read", patience.silence)
 
     def _check_head(self, now: float, patience: Patience) -> None:
-        limit = self._way.endpoint.head_timeout or patience.head
+        limit = self._outgoing.patience or self._way.endpoint.head_timeout or patience.head
         if limit and now - self._quiet_since >= limit:
             self._expire("response_header", limit)
 

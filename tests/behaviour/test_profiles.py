@@ -72,6 +72,29 @@ class Waiting(Profiled):
         self.assertEqual(self.wait_for(299.0), 0)
         self.network.wait(2.0, 0.5)
 
+    def test_large_model(self) -> None:
+        """A server that may have to load a large model first has the time for that as well (profiles.md §7, P26)."""
+        self.start({"a": Backend(models=["llama3:70b"])}, {"type": "llamacpp"})
+        client = self.post(body={"model": "llama3:70b"})
+        self.network.wait(328.0, 0.5)
+        self.assertEqual(client.got, b"")
+        self.network.wait(4.0, 0.5)
+        self.assertEqual((client.status, client.json["error"]["code"]), (502, "BACKEND_TIMEOUT"))
+
+    def test_found_out(self) -> None:
+        """A server whose kind was found out has the time of that kind (profiles.md §5)."""
+        rows = {"object": "list", "data": [{"id": "m", "owned_by": "lmdeploy"}]}
+        backend = Backend()
+        backend.asked = says(answer(rows))  # type: ignore[method-assign]  # whatever it is asked
+        self.start({"a": backend}, {"type": "auto"})
+        self.assertEqual(self.status()["endpoints"][0]["type"], "lmdeploy")
+        backend.asked = lambda connection, seen: None  # type: ignore[method-assign]
+        client = self.post()
+        self.network.wait(119.0, 0.5)
+        self.assertEqual(client.got, b"")
+        self.network.wait(60.0, 0.5)
+        self.assertEqual(client.status, 502)
+
     def test_configured(self) -> None:
         """What is configured holds for every kind (config.md §5)."""
         self.start({"a": Backend()}, {"type": "llamacpp"}, proxy={"response_header_timeout": "3s"})

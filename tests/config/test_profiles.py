@@ -108,6 +108,36 @@ class ShippedTests(SynchronousTestCase):
         self.assertEqual(resources.concurrency_limits[0], ConcurrencyLimit(30.0, 1))
         self.assertTrue(self.profiles["vllm"].resources.requires_gpu)
 
+    def test_load_times(self) -> None:
+        """How long a model takes to load goes by whole parts of its name: 17b is not 7b (P28)."""
+        load_time = self.profiles["vllm"].resources.load_time
+        for name in ("Llama-7B", "7b-chat", "code:7b", "x_7b", "org/7b.gguf"):
+            self.assertEqual(load_time(name), 20.0, name)
+        for name in ("mymodel-17b", "mixtral-8x7b", "7bits", "", "m"):
+            self.assertEqual(load_time(name), 30.0, name)
+        self.assertEqual((load_time("llama-70b"), load_time("tiny-1.1b"), load_time("x-1.5b-chat")), (60.0, 10.0, 10.0))
+
+    def test_patience(self) -> None:
+        """The time until an answer begins is the time-out, or base and loading where that is more (P26-P31)."""
+        for name, model, seconds in (
+            ("ollama", "llama3:70b", 330.0),
+            ("ollama", "llama3:70b-q4_K_M", 330.0),
+            ("ollama", "llama3:8b", 300.0),
+            ("lm-studio", "llama3:70b", 180.0),
+            ("openai-compatible", "gpt-5", 120.0),
+            ("vllm", "Llama-3.1-8B-Instruct", 140.0),
+            ("vllm", "mymodel-17b", 150.0),
+        ):
+            self.assertEqual(self.profiles[name].patience(model), seconds, (name, model))
+
+    def test_single_and_unknown_servers(self) -> None:
+        """LM Studio works on one request at a time; of a server that could be any nothing is assumed (P29, P30)."""
+        lm_studio, unknown = self.profiles["lm-studio"].resources, self.profiles["openai-compatible"].resources
+        self.assertEqual(lm_studio.concurrency_limits, (ConcurrencyLimit(0.0, 1),))
+        self.assertEqual((lm_studio.base_timeout, lm_studio.adds_load_time), (180.0, False))
+        self.assertEqual(unknown.concurrency_limits, (ConcurrencyLimit(0.0, 20),))
+        self.assertEqual((unknown.model_sizes, unknown.default.min_memory_gb), ((), 0.0))
+
     def test_context(self) -> None:
         """Context windows keep their order (P31)."""
         self.assertEqual(self.profiles["vllm"].context_patterns[0], ("*llama-3.1*", 131072))
