@@ -66,6 +66,11 @@ class Options(usage.Options):  # type: ignore[misc]  # Twisted's Options is unty
         print(f"olla {__version__}")
         sys.exit(0)
 
+    def opt_h(self) -> NoReturn:
+        """Same as --help."""
+        print(self)
+        sys.exit(0)
+
     def parseOptions(self, options: list[str] | None = None) -> None:
         """Read the command line; what it cannot mean ends the process with status 2 and the usage."""
         try:

@@ -100,7 +100,7 @@ class EndpointConfig:
     :ivar response_header_timeout_given: it is what ``proxy`` says.
     :ivar auth: what proves who we are, sent last; ``None`` for nothing.
     :ivar headers: sent with everything.
-    :ivar max_concurrent_requests: 0 is no limit, ``None`` what the profile says.
+    :ivar max_concurrent_requests: 0 and ``None`` are no limit.
     :ivar max_queue: requests that may wait for it; ``None`` is what ``proxy.queue`` says.
     :ivar requests_per_minute: 0 is no limit.
     :ivar forward_client_auth: whether a client's credentials go there.

@@ -175,7 +175,11 @@ class Start(ProgramCase):
         self.assertIn("missing.yaml", err)
 
     def test_unknown_switch(self) -> None:
-        """An unknown switch shows the usage, and status 2 (K60)."""
+        """An unknown switch shows the usage, and status 2 (K60); who asks for the usage has done nothing wrong."""
+        for switch in ("-h", "--help"):
+            status, out, _ = self.refused(switch)
+            self.assertEqual(status, 0)
+            self.assertIn("--config", out)
         status, _, err = self.refused("--nonsense")
         self.assertEqual(status, 2)
         self.assertIn("--config", err)
