@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from attrs import define, frozen
 
@@ -11,6 +12,9 @@ from olla.balance.rules import Rules
 from olla.balance.schedule import jittered, raised, suppression, wait_after_failure
 from olla.balance.status import CheckOutcome, Status, classify
 from olla.events import Event, HealthChanged, StillUnwell
+
+LOADING: Final[Mapping[str, int]] = {"llamacpp": 503}  # by kind: what it answers while it loads its model
+LOADING_PAUSE = 1.0
 
 
 @frozen
@@ -54,6 +58,8 @@ class Health:
             if member.warming:
                 member.warming -= 1
                 status = Status.WARMING
+        elif LOADING.get(member.profile) == outcome.status:
+            wait = min(LOADING_PAUSE, member.endpoint.check_interval)
         else:
             wait = self._failed(member)
         wait = jittered(wait, self.jitter())

@@ -36,6 +36,19 @@ class HealthTests(SynchronousTestCase):
         self.assertEqual((change.before, change.after, change.recovered), (Status.UNKNOWN, Status.HEALTHY, False))
         self.assertTrue(self.member.clear)
 
+    def test_loading(self) -> None:
+        """A llama.cpp that loads its model says so by 503, and is asked again each second (profiles.md §8.5)."""
+        loading = CheckOutcome(503)
+        self.member.profile = "llamacpp"
+        self.assertEqual(self.check(loading, 30), ["unhealthy"] * 30)
+        self.assertAlmostEqual(self.now, 130.0)
+        self.assertEqual(self.check(GOOD, 3), ["warming", "warming", "healthy"])
+        self.check(CheckOutcome(500), 3)
+        self.assertGreater(self.member.next_check - self.member.last_check, 15.0)
+        self.member.profile = "vllm"
+        self.check(loading)
+        self.assertGreater(self.member.next_check - self.member.last_check, 15.0)
+
     def test_warming(self) -> None:
         """After an outage two good checks are warming and the next one is healthy (B14)."""
         self.check(DOWN)
