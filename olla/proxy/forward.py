@@ -319,7 +319,10 @@ class Forwarder:
             self.fleet.failed(lease, broken, self.clock())
             self._note(story, lease.endpoint, broken, 0)
             if self.error_events:
-                exchange.write(abort_event(kind, exchange.surface, broken.detail, packed))
+                event = abort_event(kind, exchange.surface, broken.detail, packed)
+                length = reply.head.length
+                if length is None or len(event) < length - reply.copied:  # or the client would take it for the rest
+                    exchange.write(event)
             exchange.abort()
         except Cancelled:
             self.fleet.abandoned(lease)

@@ -131,6 +131,16 @@ class Cut(Broken):
         self.assertEqual((first, second, end), (b'{"a":1}', b'{"b"', b""))
         self.assertTrue(json.loads(last)["error"])
 
+    def test_counted_stream(self) -> None:
+        """An event never fills up a cut stream whose length was announced: that would look whole (C42, B87)."""
+        bare = SSE.replace(b"Transfer-Encoding: chunked\r\n", b"")
+        event = len(self.play(says_and_closes(SSE + chunk(b"data: 1"))).body) - len(b"data: 1")
+        for left in (1, event - 1, event, event + 1, 5 * event):
+            head = bare.replace(b"\r\n\r\n", b"\r\nContent-Length: %d\r\n\r\n" % (7 + left))
+            client = self.play(says_and_closes(head + b"data: 1"))
+            self.assertCut(client, head)
+            self.assertEqual(b"BACKEND_STREAM_ABORTED" in client.body, left > event, head)
+
     def test_nothing_in_other_bodies(self) -> None:
         """Nothing is put into a body that is no stream of events (http-api.md §6.4)."""
         client = self.play(says_and_closes(BINARY + chunk(b"bytes")))
