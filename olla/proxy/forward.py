@@ -216,15 +216,16 @@ class Forwarder:
         :raise Refusal: when nobody answers.
         """
         left = plan.candidates
-        failures: list[tuple[Endpoint, UpstreamFailure]] = []
+        tried: list[tuple[str, str]] = []
+        failed: UpstreamFailure | None = None
         while True:
             try:
                 lease = self.fleet.lease(left, wanted, self.clock(), stay.preferred if stay is not None else None)
                 if isinstance(lease, Pending):
                     lease = await self._queue(lease, story)
             except Refusal:
-                if failures:
-                    raise self._gave_up(failures, request) from None
+                if failed is not None:
+                    raise self._gave_up(failed, tried, request) from None
                 raise
             story.attempts += 1
             left = tuple(member for member in left if member is not lease.member)
@@ -236,10 +237,11 @@ class Forwarder:
             except UpstreamFailure as failure:
                 self.fleet.failed(lease, failure, self.clock())
                 lease.release()
-                failures.append((endpoint, failure))
+                failed = failure
+                tried.append((endpoint.name, failure.detail))
                 self._note(story, endpoint, failure, len(left))
                 if not left or not self._may_go_on(request, wanted, failure, story.attempts):
-                    raise self._gave_up(failures, request) from failure
+                    raise self._gave_up(failure, tried, request) from failure
                 continue
             except BaseException:
                 self.fleet.abandoned(lease)
@@ -253,10 +255,12 @@ class Forwarder:
             if status == 404 and wanted.object and request.method == b"GET" and self._has_next(left, story.attempts):
                 reply.abort()  # another may have it
                 lease.release()
+                tried.append((endpoint.name, f"answered {status}"))
                 continue
             if status in self.retry.on_status and self.retry.enabled and self._has_next(left, story.attempts):
                 reply.abort()
                 lease.release()
+                tried.append((endpoint.name, f"answered {status}"))
                 self._note(story, endpoint, UpstreamFailure(f"answered {status}"), len(left))
                 continue
             return lease, reply
@@ -341,9 +345,8 @@ class Forwarder:
         else:
             self.answers.refuse(exchange, refusal, story)
 
-    def _gave_up(self, failures: list[tuple[Endpoint, UpstreamFailure]], request: Request) -> BackendFailed:
-        last = failures[-1][1]
-        attempts = tuple((endpoint.name, failure.detail) for endpoint, failure in failures)
+    def _gave_up(self, last: UpstreamFailure, tried: list[tuple[str, str]], request: Request) -> BackendFailed:
+        attempts = tuple(tried)
         if isinstance(last, TLSFailed):
             return BackendTLSError(f"Proxy error: {last.detail}", attempts)
         if isinstance(last, ConnectFailed):

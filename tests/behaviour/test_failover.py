@@ -84,6 +84,16 @@ class Failover(InOrder):
         self.assertEqual([one["endpoint"] for one in error["attempts"]], ["a", "b"])
         self.assertEqual(error["code"], "BACKEND_UNREACHABLE")
 
+    def test_busy_then_refused(self) -> None:
+        """An endpoint that was too busy is among the attempts of the final error (http-api.md §8.1)."""
+        self.begin(Backend(play=says(answer(b"no", 503))))
+        self.refuse(1)
+        client = self.post()
+        error = client.json["error"]
+        self.assertEqual((client.status, client.field("X-Olla-Attempts")), (502, "2"))
+        self.assertEqual([one["endpoint"] for one in error["attempts"]], ["a", "b"])
+        self.assertEqual(error["attempts"][0]["error"], "answered 503")
+
     def test_blackholed(self) -> None:
         """Without an answer to the connection within ``connection_timeout`` the other endpoint has it (B77, R35)."""
         self.begin(Backend(), proxy={"connection_timeout": "2s"})
