@@ -27,12 +27,13 @@ from olla.catalog.shown import EndpointView
 from olla.config import Config
 from olla.dialect.envelope import error_body, error_fields
 from olla.dialect.identity import Identities
+from olla.dialect.target import read_target
 from olla.domain.message import Head, Request
 from olla.domain.models import ListedModel
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
-from olla.errors import InternalError, RateLimited, Refusal, TooManyClients
+from olla.errors import InternalError, Refusal, TooManyClients
 from olla.events import HealthChanged, ModelsListed, SizeRefused
 from olla.interfaces import IExchange, ISelector
 from olla.limits.address import ClientAddress
@@ -61,7 +62,7 @@ from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
 from olla.upstream.discovery import Discovery
 from olla.upstream.health import HealthChecker
-from olla.web.app import App, Pages
+from olla.web.app import App, Pages, surface_of
 from olla.wire.compose import reply_head
 from olla.wire.transport import at_once
 
@@ -275,19 +276,18 @@ class Parts:
     def refuse_unread(self, refusal: Refusal, request: Request) -> bytes:
         """Make the whole answer to a request that is refused before it has been read."""
         self.admission.identify(request)
-        story = Story(request, "proxy" if request.target.startswith(b"/olla/") else "internal")
-        story.outcome, story.status, story.code = "rejected", refusal.status, refusal.code
+        target = read_target(request.target)
+        story = Story(request, surface_of(target.path if target is not None else ""))
+        story.outcome = "rejected"
         if refusal.status in (413, 431):
             self.bus.tell(SizeRefused(request.client, refusal.status))
-        body = error_body(refusal, request.id, story.surface)
-        fields = [*error_fields(refusal), *self.answers.common(request)]
-        if isinstance(refusal, RateLimited):
-            fields += refusal.fields
+        fields, body = self.answers.refusal(refusal, story, story.surface)
         if isinstance(refusal, InternalError):
             self._log.error("A body could not be kept", request_id=request.id, error=str(refusal.__cause__))
         self.bus.tell(story.finished(self.clock()))
         head = Head(refusal.status, REASONS.get(refusal.status, b"Bad Request"), fields, len(body))
-        return reply_head(head, bodiless=False, persistent=False) + body
+        bodiless = request.method == b"HEAD"
+        return reply_head(head, bodiless=bodiless, persistent=False) + (b"" if bodiless else body)
 
     def refuse_connection(self) -> bytes:
         """Make the whole answer to a client that comes when as many are connected as may be."""

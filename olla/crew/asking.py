@@ -85,7 +85,8 @@ class AskingAdmission(Admission):
         def judged(verdict: Verdict) -> Limits:
             if not verdict.allowed:
                 raise self.refusal(request, kind, verdict)
-            return verdict.fields
+            request.admitted = verdict.fields
+            return request.admitted
 
         return then(asked, judged, asked.cancel)
 

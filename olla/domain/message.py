@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from attrs import Factory, define, field, frozen
@@ -154,8 +154,7 @@ class Request:
     :ivar id_given: whether the client chose the id.
     :ivar made: what has been made of method, target and fields alone, by whom: the same for each request with the
         same head, as most are that come on one connection.  Not more than one thing for each endpoint.
-    :ivar admitted: the limiters' header fields, when they were asked before the body came; ``None`` when they were
-        not.
+    :ivar admitted: the limiters' header fields, once they have let it in; ``None`` before.
     """
 
     method: bytes
@@ -170,7 +169,7 @@ class Request:
     id_given: bool = False
     made: dict[Any, Any] = Factory(dict)
     index: dict[bytes, bytes] | None = field(default=None, repr=False, eq=False)
-    admitted: Fields | None = None
+    admitted: Sequence[tuple[bytes, bytes]] | None = None
     _size: int = field(init=False, default=-1, repr=False, eq=False)
 
     def commit(self) -> None:

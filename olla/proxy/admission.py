@@ -52,7 +52,6 @@ class Admission:
         request.client = self.address(request.peer, request)
         limits = self.admit(request, PROXY, now)
         assert not isinstance(limits, Pending)  # who waits for the limiters waits for the body first
-        request.admitted = [*limits]
 
     def admit(self, request: Request, kind: str, now: float) -> Limits | Pending[Limits]:
         """
@@ -71,7 +70,8 @@ class Admission:
         verdict = self.gate(request.client, kind, now)
         if not verdict.allowed:
             raise self.refusal(request, kind, verdict)
-        return verdict.fields
+        request.admitted = verdict.fields
+        return request.admitted
 
     def refusal(self, request: Request, kind: str, verdict: IVerdict) -> RateLimited:
         """Tell that a limiter refuses ``request``, and give what the client is told."""

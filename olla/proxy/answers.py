@@ -81,21 +81,27 @@ class Answers:
 
     def refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
         """Answer with an error of ours (http-api.md §8)."""
-        request = exchange.request
-        body = error_body(refusal, request.id, exchange.surface)
+        fields, body = self.refusal(refusal, story, exchange.surface)
+        self.send(exchange, refusal.status, fields, body)
+
+    def refusal(self, refusal: Refusal, story: Story, surface: str) -> tuple[Fields, bytes]:
+        """Make the fields and the body of an error of ours, and note in ``story`` what it is."""
+        request, now = story.request, self.clock()
+        body = error_body(refusal, request.id, surface)
         fields = [*error_fields(refusal), *self.common(request)]
-        if exchange.surface in ("proxy", "anthropic"):
+        if surface in ("proxy", "anthropic"):
             if story.endpoint is not None:
                 fields += self.adapter.of(story.endpoint).about()
             else:
                 fields += [self._via, self._served_by]
             fields += told(story.decision, story.model).fields
-            fields += spent(self.clock() - request.received, story.attempts)
-        if isinstance(refusal, RateLimited):
-            fields += refusal.fields
+            fields += spent(now - request.received, story.attempts)
+        elif surface == "models":
+            fields += self.local(request, now)
+        fields += refusal.fields if isinstance(refusal, RateLimited) else request.admitted or ()
         story.status, story.code, story.error = refusal.status, refusal.code, refusal.message
         story.bytes_out = 0 if request.method == b"HEAD" else len(body)
-        self.send(exchange, refusal.status, fields, body)
+        return fields, body
 
     def _identity(self, request: Request) -> Fields:
         identity = request.id.encode()

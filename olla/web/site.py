@@ -8,7 +8,7 @@ deadlines that a dripping client cannot push back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request as StockRequest
 from twisted.web.server import Site
 
-from olla.domain.message import Fields, Request
+from olla.domain.message import Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
 from olla.wire.gather import REQUEST_LINE
@@ -48,7 +48,7 @@ class FrontRequest(StockRequest):
     site: FrontSite
     received = 0.0
     head: RequestHead | None = None
-    admitted: Fields | None = None
+    admitted: Sequence[tuple[bytes, bytes]] | None = None
     _read = 0
 
     def parseCookies(self) -> None:
@@ -262,7 +262,16 @@ class FrontChannel(HTTPChannel):
         if head is None:
             method, _, rest = self._line.partition(b" ")
             return Request(method, rest.rpartition(b" ")[0], [], peer=peer, received=now)
-        return Request(head.method, head.target, head.fields, peer=peer, received=now, made=head.made, index=head.index)
+        return Request(
+            head.method,
+            head.target,
+            head.fields,
+            peer=peer,
+            received=request.received if request is not None else now,
+            made=head.made,
+            index=head.index,
+            admitted=request.admitted if request is not None else None,
+        )
 
     def head_complete(self) -> float:
         """The head is whole; give the time."""
@@ -289,7 +298,7 @@ class FrontChannel(HTTPChannel):
         if self._deadline and now >= self._deadline:
             self._deadline = 0.0
             if self._phase == "body" and not self.refused:
-                self.refuse(Stalled(), None)
+                self.refuse(Stalled(), self.requests[-1])
             else:
                 self.transport.abortConnection()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support import Backend, Client, ProxyCase, answer, on_each_engine, request, says
+from tests.support import Backend, Client, ProxyCase, answer, on_each_engine, request, resets, says
 
 SMALL = 256 * 1024
 
@@ -45,6 +45,30 @@ class Rates(ProxyCase):
         self.assertGreaterEqual(wait, 1)
         self.network.wait(wait)
         self.assertEqual(self.post().status, 200)
+
+    def test_fields_of_errors(self) -> None:
+        """A request that was counted says what is left, be its answer an error of ours (C62, http-api.md §9.2)."""
+        self.backend = Backend(play=resets)
+        limits = {"burst_size": 9, "per_ip_requests_per_minute": 6}
+        more = {"request_limits": {"max_body_size": 20}, "read_timeout": "2s"}
+        self.start({"a": self.backend}, server={"rate_limits": limits, **more})
+        head = b"POST /olla/openai/v1/x HTTP/1.1\r\nHost: h\r\nX-Request-ID: mine\r\nContent-Length: "
+        for status, raw in (
+            (404, request("POST", "/olla/openai/v1/x", b'{"model": "none"}', self.detour)),
+            (502, request("POST", "/olla/openai/v1/x", b'{"model": "m"}', self.detour)),
+            (404, request("GET", "/olla/models/none")),
+            (501, request("GET", "/olla/ollama/api/list")),
+            (413, head + b"21\r\n\r\n"),
+            (413, head.replace(b"Content-Length: ", b"Transfer-Encoding: chunked\r\n\r\n15\r\n")),
+            (408, head + b"20\r\n\r\n"),
+            (408, head.replace(b"Content-Length: ", b"Transfer-Encoding: chunked\r\n\r\n5\r\n")),
+        ):
+            client = self.send(raw)
+            self.network.wait(3.0)
+            self.assertEqual((client.status, client.field("X-RateLimit-Limit")), (status, "6"), raw)
+            self.assertIsNotNone(client.field("X-RateLimit-Remaining"), raw)
+            self.assertEqual(client.field("X-Olla-Request-ID") == "mine", raw.startswith(head[:60]), raw)
+            self.network.wait(10.0)
 
     def test_refusal(self) -> None:
         """A refusal is the error of http-api.md §8.3, counted once each (C55, C70)."""
@@ -179,6 +203,26 @@ class Sizes(ProxyCase):
             client = self.send(head % length)
             self.assertRefused(client, 413, "REQUEST_TOO_LARGE")
             self.assertEqual(client.field("Connection"), "close")
+
+    def test_fields(self) -> None:
+        """What is refused before it was read has the fields of any error of its route (SC3, http-api.md §4.3)."""
+        self.begin(max_body_size=SMALL, max_header_size=4096)
+        field = b"X: " + b"x" * 5000
+        for path, proxied in ((b"/olla/openai/v1/x", True), (b"/olla/models", False)):
+            for method, more in ((b"GET", b"Content-Length: 999999"), (b"GET", field), (b"HEAD", field)):
+                client = self.send(method + b" " + path + b" HTTP/1.1\r\nHost: h\r\n" + more + b"\r\n\r\n")
+                self.assertIn(client.status, (413, 431))
+                self.assertRegex(client.field("X-Olla-Response-Time") or "", r"^\d+ms$")
+                self.assertRegex(client.field("X-Served-By") or "", r"^Olla/")
+                self.assertEqual(client.field("Via") is not None, proxied)
+                self.assertEqual(client.body == b"", method == b"HEAD")
+
+    def test_head_without_body(self) -> None:
+        """An error of ours has no body for ``HEAD``, however early it comes (http-api.md §8.1)."""
+        self.begin(max_header_size=4096)
+        client = self.send(b"HEAD /olla/openai/v1/x HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 9000 + b"\r\n\r\n")
+        self.assertEqual((client.status, client.body), (431, b""))
+        self.assertGreater(int(client.field("Content-Length") or "0"), 0)
 
     def test_chunks_without_end(self) -> None:
         """Chunks that never end are refused as soon as they are too many (C66, R53)."""
