@@ -70,7 +70,7 @@ class Cors:
         return block
 
     def _fields(self, request: Request) -> Sequence[tuple[bytes, bytes]]:
-        if not self.enabled or not (self.internal or request.target.startswith(b"/olla/")):
+        if not self.enabled or not self._takes_part(request):
             return ()
         origin = request.get(b"origin")
         if self._anybody:
@@ -79,6 +79,9 @@ class Cors:
         if origin is None or not self._allowed.fullmatch(origin.lower()):
             return (VARY,)
         return ((b"Access-Control-Allow-Origin", origin), *self._plain, *self._cross, VARY)
+
+    def _takes_part(self, request: Request) -> bool:
+        return self.internal or request.target.startswith(b"/olla/")
 
     def is_preflight(self, request: Request) -> bool:
         """Say whether ``request`` is one that we answer ourselves, before anything else."""
@@ -91,6 +94,8 @@ class Cors:
 
     def preflight(self, request: Request) -> Fields:
         """Give the fields of the answer to a preflight: 204 without any body."""
+        if not self._takes_part(request):
+            return []
         vary = (
             []
             if self._anybody

@@ -297,6 +297,16 @@ class EveryAnswer(ProxyCase):
             self.assertEqual((client.status, client.field("Access-Control-Max-Age")), (204, "300"))
         self.assertEqual(self.backend.seen, [])
 
+    def test_internal_switched_off(self) -> None:
+        """Pages for operators promise browsers nothing with ``internal_api: false`` (http-api.md §10.3)."""
+        self.start({"a": self.backend}, server={"cors": {"internal_api": False}})
+        for path, allowed in (("/internal/status", False), ("/version", False), ("/olla/models", True)):
+            for client in (
+                self.get(path, Origin="http://app.test"),
+                self.send(request("OPTIONS", path, **CHROME)),
+            ):
+                self.assertEqual(b"access-control-" in client.head.lower(), allowed, path)
+
     def test_cors_off(self) -> None:
         """Without CORS none of the fields is ours, and a backend's pass (C77)."""
         self.backend.play = says(answer({}, Access_Control_Allow_Origin="http://backend"))
