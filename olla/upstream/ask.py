@@ -17,7 +17,7 @@ from twisted.internet.error import (
     DNSLookupError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from twisted.web._newclient import ParseError, RequestTransmissionFailed
@@ -32,6 +32,7 @@ from olla.upstream.dial import Dialler, failure_of
 from olla.upstream.limits import Sockets
 
 REDIRECTS = 3
+TURNS = 10
 LITELLM = "litellm"
 UNANSWERED = (
     ConnectError,
@@ -92,7 +93,6 @@ class _Diallers:
 
     _reactor: Any
     _endpoint: Endpoint
-    _limit: float
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         there = evolve(
@@ -101,7 +101,7 @@ class _Diallers:
             host=uri.host.decode("ascii").strip("[]"),
             port=uri.port,
         )
-        return Dialler(self._reactor, there, self._limit, self._limit, Sockets())
+        return Dialler(self._reactor, there, 0.0, 0.0, Sockets())  # whoever asks has a limit for all of it
 
 
 @define(eq=False)
@@ -129,7 +129,7 @@ class Asker:
         """
         asking = Deferred.fromCoroutine(self._follow(endpoint, url, purpose, limit))
         try:
-            return await asking.addTimeout(seconds, self.reactor, _too_late)
+            return await _within(asking, seconds, self.reactor)
         except UNANSWERED as error:
             if _given_up(error):
                 raise CancelledError from error
@@ -172,7 +172,7 @@ class Asker:
         client = self._clients.get(endpoint)
         if client is None:
             pool = HTTPConnectionPool(self.reactor, persistent=False)
-            diallers = _Diallers(self.reactor, endpoint, endpoint.check_timeout)
+            diallers = _Diallers(self.reactor, endpoint)
             client = HTTPClient(Agent.usingEndpointFactory(self.reactor, diallers, pool))
             self._clients[endpoint] = client
         return client
@@ -240,10 +240,31 @@ def _same_host(url: str, other: str) -> bool:
     return (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)
 
 
-def _too_late(result: Any, seconds: float) -> Any:
-    if isinstance(result, Failure):
-        raise Unanswered("no answer in time")
-    return result
+def _within(asking: Deferred[Answer], seconds: float, clock: IReactorTime) -> Deferred[Answer]:
+    """
+    Give up after ``seconds``, but not before the reactor has come round ten times.
+
+    A busy process may find the time over before it has read what has long been there: that is no fault of an endpoint.
+    """
+    end, late = clock.seconds() + seconds, False
+    call = clock.callLater(seconds / TURNS, lambda: turn(TURNS - 1))
+
+    def turn(left: int) -> None:
+        nonlocal call, late
+        if left:
+            call = clock.callLater(max(0.0, end - clock.seconds()) / left, turn, left - 1)
+        else:
+            late = True
+            asking.cancel()
+
+    def over(result: Answer | Failure) -> Answer | Failure:
+        if call.active():
+            call.cancel()
+        if late and isinstance(result, Failure):
+            raise Unanswered("no answer in time")
+        return result
+
+    return asking.addBoth(over)
 
 
 def _given_up(error: BaseException) -> bool:

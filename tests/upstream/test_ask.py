@@ -170,6 +170,39 @@ class UnansweredTests(AskCase):
             self.assertIn("in time", str(self.failureResultOf(asking, Unanswered).value))
             self.assertQuiet()
 
+    def test_busy(self) -> None:
+        """A reactor that comes round too late to read what has long been there blames nobody for it (B12)."""
+        server = self.server(9000, HANGS)
+        asking = self.ask(endpoint())
+        for _ in range(5):
+            self.come_round(3.0)
+        self.assertNoResult(asking)
+        there = server.connections[0].transport
+        there.write(answer(b"{}"))
+        while there.deliver():
+            pass
+        self.assertEqual(self.successResultOf(asking).status, 200)
+        self.assertQuiet()
+
+    def test_too_busy(self) -> None:
+        """But it does not wait for ever (B12)."""
+        self.server(9000, HANGS)
+        asking = self.ask(endpoint())
+        for _ in range(10):
+            self.assertNoResult(asking)
+            self.come_round(3.0)
+        self.assertIn("in time", str(self.failureResultOf(asking, Unanswered).value))
+        self.assertQuiet()
+
+    def come_round(self, seconds: float) -> None:
+        """Do what is due after ``seconds``, once, as a reactor does before it reads."""
+        self.network.rightNow += seconds
+        due = [call for call in self.network.calls if call.getTime() <= self.network.seconds()]
+        for call in due:
+            self.network.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
     def test_cancelled(self) -> None:
         """Whoever gives up asking is told just that, at whatever point it was, and nothing stays open (B21)."""
         slow = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"
