@@ -71,7 +71,7 @@ def _scenarios(names: str, most: int) -> list[Scenario]:
 
 def _targets(options: argparse.Namespace) -> tuple[list[Target], dict[str, str]]:
     """Give the targets to measure, and why others are not."""
-    every = all_of_them(options.peers)
+    every = all_of_them(options.peers.absolute())
     usual = ",".join((REFERENCE, *SHAPES) if options.smoke else (target.name for target in every))
     names = (options.only or usual).split(",")
     unknown = set(names) - {target.name for target in every}
