@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from attrs import define, field
-from zope.interface import implementer
 
 from olla.dialect.flush import flushes
-from olla.domain.message import Head, Request
-from olla.interfaces import IExchange, IPaced
+from olla.domain.message import Head
+from olla.proxy.holding import Holding
 
 ENOUGH = 4096
 GATHERED = "gathered"
@@ -27,72 +26,28 @@ def gathers(head: Head, kind: bytes | None, profile: str, stream: bool) -> bool:
     return gathered and not flushes(profile, kind, stream)
 
 
-@implementer(IExchange)
 @define(eq=False)
-class Gathering:
-    """
-    An exchange that passes on the first piece at once, and later ones when there are 4 KiB of them or no more come.
-    """
+class Gathering(Holding):
+    """Passes on the first piece at once, and later ones when there are 4 KiB of them or no more come."""
 
-    _exchange: IExchange
     _held: list[bytes] = field(init=False, factory=list)
     _size: int = field(init=False, default=ENOUGH)
-
-    @property
-    def request(self) -> Request:
-        """See :class:`IExchange`."""
-        return self._exchange.request
-
-    @property
-    def surface(self) -> str:
-        """See :class:`IExchange`."""
-        return self._exchange.surface
-
-    @property
-    def responded(self) -> bool:
-        """See :class:`IExchange`."""
-        return self._exchange.responded
-
-    def respond(self, head: Head) -> None:
-        """See :class:`IExchange`."""
-        self._exchange.respond(head)
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body, now or later."""
         self._held.append(data)
         self._size += len(data)
         if self._size >= ENOUGH:
-            self._exchange.write(self._taken())
+            self._exchange.write(self.rest())
 
     def write_last(self, data: bytes) -> None:
         """Send the last piece, and what waits."""
         self._held.append(data)
-        self._exchange.write_last(self._taken())
+        self._exchange.write_last(self.rest())
 
-    def flush(self) -> None:
-        """Send the head if it waits; the body may wait on."""
-        self._exchange.flush()
-
-    def finish(self) -> None:
-        """The body is whole."""
-        self._release()
-        self._exchange.finish()
-
-    def abort(self) -> None:
-        """The body will never be whole; what has come of it is sent."""
-        self._release()
-        self._exchange.abort()
-
-    def pace(self, source: IPaced | None) -> None:
-        """See :class:`IExchange`."""
-        self._exchange.pace(source)
-
-    def _release(self) -> None:
-        if self._held:
-            self._exchange.write(self._taken())
-
-    def _taken(self) -> bytes:
-        taken = b"".join(self._held) if len(self._held) > 1 else self._held[0]
+    def rest(self) -> bytes:
+        """Give what waits."""
+        rest = self._held[0] if len(self._held) == 1 else b"".join(self._held)
         self._held.clear()
         self._size = 0
-        return taken
+        return rest
