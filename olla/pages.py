@@ -86,7 +86,18 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
             "/openapi.json": document.page,
         }
     )
-    return Pages(fixed, models.unified, models.one, listing, RunningPage(lambda: parts.fleet.members, running).page)
+    counted = {path: _settled(page, parts.bus.settle) for path, page in fixed.items()}
+    return Pages(counted, models.unified, models.one, listing, RunningPage(lambda: parts.fleet.members, running).page)
+
+
+def _settled(page: Callable[[Query], Page], settle: Callable[[], None]) -> Callable[[Query], Page]:
+    """Make a page that shows what is counted up to now."""
+
+    def settled(query: Query) -> Page:
+        settle()
+        return page(query)
+
+    return settled
 
 
 def _build() -> Build:

@@ -143,6 +143,7 @@ class Parts:
             self.answers,
             assembly.retry_rules(config),
             self.bus.tell,
+            self.bus.tell_later,
             self.clock,
             Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
             self.objects,

@@ -81,7 +81,7 @@ class WorkerParts(Parts):
         self._limited: Mapping[str, bool] = {}
         super().__init__(setting.config, reactor, [lambda data: desk.say(Lines(data))])
         assert isinstance(self.fleet, AskedFleet)
-        self.reporter = Reporter(desk.say, self.fleet.load)
+        self.reporter = Reporter(desk.say, self.fleet.load, self.bus.settle)
         self.bus.listen(Finished, self.reporter.finished)
         self.bus.listen(AttemptFailed, self.reporter.attempt_failed)
         self.bus.listen(Limited, self.reporter.limited)

@@ -20,10 +20,12 @@ class Reporter:
 
     :ivar say: tells the owner.
     :ivar load: gives the requests at each endpoint that the owner does not know of.
+    :ivar settle: has it told what waits to be told.
     """
 
     say: Callable[[Message], None]
     load: Callable[[], dict[str, int]]
+    settle: Callable[[], None]
     _attempts: list[Attempt] = field(init=False, factory=list)
     _done: list[Done] = field(init=False, factory=list)
     _limited: list[Limited] = field(init=False, factory=list)
@@ -53,6 +55,7 @@ class Reporter:
 
     def report(self) -> None:
         """Report, if there is anything new."""
+        self.settle()
         load = self.load()
         if load == self._told and not (self._done or self._attempts or self._limited or self._refused):
             return

@@ -115,7 +115,7 @@ def requirements(
     data = body.peek(SCAN_LIMIT)
     if is_json(content_type, data):
         model, stream, tools, asked = _in_json(path, data, body.size)
-        vision = IMAGE.search(data) is not None
+        vision = b"image" in data and IMAGE.search(data) is not None
         embeddings = path.endswith(EMBEDDING_PATHS)
         needs = NEEDS[vision, tools, embeddings] if vision or tools or embeddings else PLAIN
         if asked is not None:

@@ -8,6 +8,7 @@ The journey of one request: admit, read, narrow, lease, adapt, send, relay, tell
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 from attrs import define, frozen
 
@@ -113,6 +114,7 @@ class Forwarder:
     :ivar profile: when what a backend sends is flushed: ``auto``, ``streaming``, ``standard``.
     :ivar names_back: whether the model in an answer gets the name that the client has used.
     :ivar error_events: whether a broken stream says so in its own dialect before it is cut.
+    :ivar tell_later: told what makes an event, and how many bytes that holds on to.
     :ivar crashed: told of a fault of ours, with the request's id.
     :ivar wall: seconds since 1970, to understand dates of backends.
     """
@@ -126,6 +128,7 @@ class Forwarder:
     answers: Answers
     retry: RetryRules
     tell: Callable[[Event], None]
+    tell_later: Callable[[Callable[[], Event], int], None]
     clock: Callable[[], float]
     sessions: Sessions | None
     objects: Objects
@@ -175,7 +178,8 @@ class Forwarder:
             self.crashed(request.id)
             self._refuse(exchange, InternalError(), story)
         finally:
-            self.tell(story.finished(self.clock()))  # 8 tell
+            story.end(self.clock())
+            self.tell_later(story.event, story.bytes_out)  # 8 tell
 
     def _read(self, request: Request, route: Route, story: Story) -> Requirements:
         unsupported = self.routes.unsupported(route)
@@ -333,7 +337,8 @@ class Forwarder:
             raise
         else:
             exchange.finish()
-            story.usage = tap.finish(self.adapter.measures.get(lease.member.profile)) if tap is not None else None
+            if tap is not None:
+                story.cost = partial(tap.finish, self.adapter.measures.get(lease.member.profile))
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from olla.domain.endpoint import Endpoint
 from olla.domain.message import Request
 from olla.domain.routing import Decision
@@ -17,16 +19,21 @@ class Story:
     """
     The notes of one request; the fields are those of :class:`olla.events.Finished`.
 
-    :ivar reply: the reply that was relayed, whose counts are final only at the end.
+    :ivar reply: the reply that is relayed; ``None`` once its counts are final, and taken over.
+    :ivar ended: seconds on the reactor's clock when it was over.
+    :ivar cost: reads what the backend said it cost; ``None`` when there is nothing to read.
     """
 
     __slots__ = (
         "attempts",
         "bytes_out",
         "code",
+        "cost",
         "decision",
+        "ended",
         "endpoint",
         "error",
+        "first_at",
         "head_at",
         "model",
         "outcome",
@@ -38,7 +45,6 @@ class Story:
         "sticky",
         "stream",
         "surface",
-        "usage",
     )
 
     def __init__(self, request: Request, surface: str) -> None:
@@ -56,19 +62,33 @@ class Story:
         self.queued = 0.0
         self.attempts = 0
         self.bytes_out = 0
-        self.usage: Usage | None = None
+        self.first_at = 0.0
+        self.ended = 0.0
+        self.cost: Callable[[], Usage | None] | None = None
         self.session = ""
         self.sticky = ""
         self.reply: IReply | None = None
 
+    def end(self, now: float) -> None:
+        """Note that it is over, and let go of the reply."""
+        self.ended = now
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            self.first_at, self.bytes_out = reply.first_at, reply.copied
+
     def finished(self, now: float) -> Finished:
-        """Make the event that ends it."""
-        request, reply, started = self.request, self.reply, self.request.received
+        """End it, and make the event that tells so."""
+        self.end(now)
+        return self.event()
+
+    def event(self) -> Finished:
+        """Make the event that tells of its end."""
+        request, started = self.request, self.request.received
         asked = request.made.get(ASKED)
         if asked is None:
             asked = request.made[ASKED] = _asked(request)
         method, path, query, user_agent, referer, content_type, accept = asked
-        first_at = reply.first_at if reply is not None else 0.0
+        first_at = self.first_at
         return Finished(
             request.id,
             self.outcome,
@@ -80,7 +100,7 @@ class Story:
             request.peer,
             request.client,
             started,
-            now - started,
+            self.ended - started,
             self.endpoint,
             self.model,
             self.stream,
@@ -91,9 +111,9 @@ class Story:
             first_at - started if first_at else 0.0,
             self.queued,
             request.size,
-            reply.copied if reply is not None else self.bytes_out,
+            self.bytes_out,
             self.attempts,
-            self.usage,
+            self.cost() if self.cost is not None else None,
             user_agent,
             referer,
             content_type,

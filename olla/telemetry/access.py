@@ -79,17 +79,17 @@ class RequestLog:
     Writes what is to be told of each request.
 
     :ivar write: takes lines, none or several at once.
-    :ivar stamp: tells the time as the lines have it.
+    :ivar stamp: writes a time of the reactor's clock as the lines have it.
     :ivar makers: each makes lines of an event.
     """
 
     write: Callable[[bytes], None]
-    stamp: Callable[[], str]
+    stamp: Callable[[float], str]
     makers: Sequence[Callable[[Finished, str], bytes]]
 
     def finished(self, event: Finished) -> None:
         """Write the lines."""
-        stamp = self.stamp()
+        stamp = self.stamp(event.started + event.duration)
         written = b"".join([lines(event, stamp) for lines in self.makers])
         if written:
             self.write(written)

@@ -15,6 +15,10 @@ PAUSE = 0.25
 ENOUGH = 65536
 
 
+def _nothing() -> None:
+    """Add nothing."""
+
+
 @define(eq=False)
 class Lines(Service):
     """
@@ -24,11 +28,13 @@ class Lines(Service):
     before it.  An output that fails loses lines; it keeps nothing else from happening.
 
     :ivar outputs: each takes whole lines; may raise ``OSError`` or, once closed, ``ValueError``.
+    :ivar before: whoever has lines to add does so when it is called.
     :ivar lost: writes that failed.
     """
 
     outputs: Sequence[Callable[[bytes], object]]
     _clock: IReactorTime
+    before: Callable[[], object] = _nothing
     lost: int = field(init=False, default=0)
     _waiting: list[bytes] = field(init=False, factory=list)
     _size: int = field(init=False, default=0)
@@ -59,11 +65,13 @@ class Lines(Service):
 
     def write_now(self, line: bytes) -> None:
         """Take a line that somebody may be waiting for."""
+        self.before()
         self._waiting.append(line)
         self.flush()
 
     def flush(self) -> None:
         """Write all that waits."""
+        self.before()
         if not self._waiting:
             return
         data = b"".join(self._waiting)

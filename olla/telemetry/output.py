@@ -69,15 +69,15 @@ class Telemetry:
 
     def __attrs_post_init__(self) -> None:
         clock = self._reactor.seconds
-        stamps = Stamps(self.wall)
+        stamps = Stamps(self.wall, clock)
         form = form_for(self.format, sys.stdout.isatty(), "OLLA_LOGGING_FORMAT" in os.environ)
-        self.lines = Lines(self.outputs, self._reactor)
+        self.lines = Lines(self.outputs, self._reactor, self.bus.settle)
         shown = shown_from(self.level)
         self.observer = LogObserver(self.lines, form, stamps.at, shown)
         self._access_log = AccessLog(form, shown)
         self._completions = CompletionLog(form, shown)
         makers = [self._completions.lines, *([self._access_log.lines] if self.access else [])]
-        self._requests = RequestLog(self.lines.write, stamps.now, makers)
+        self._requests = RequestLog(self.lines.write, stamps.of, makers)
         self.violations = Violations(clock)
         self.lag = Lag(self._reactor)
         self.cpu = CpuMeter(time.process_time, self._reactor)

@@ -115,15 +115,17 @@ class Stamps:
     Writes times as RFC 3339 in UTC with milliseconds, quickly as long as they are of one second.
 
     :ivar wall: seconds since 1970.
+    :ivar clock: seconds, never going back.
     """
 
     wall: Callable[[], float]
+    clock: Callable[[], float]
     _second: int = field(init=False, default=-1)
     _prefix: str = field(init=False, default="")
 
-    def now(self) -> str:
-        """Write the time that it is."""
-        return self.at(self.wall())
+    def of(self, moment: float) -> str:
+        """Write a time of the ``clock`` that is not long ago."""
+        return self.at(self.wall() - self.clock() + moment)
 
     def at(self, seconds: float) -> str:
         """Write a time given in seconds since 1970."""

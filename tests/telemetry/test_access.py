@@ -23,7 +23,7 @@ class AccessLogTests(SynchronousTestCase):
     def lines(self, event: Finished, level: str = "info") -> list[dict[str, Any]]:
         """Give the lines of one request."""
         written: list[bytes] = []
-        RequestLog(written.append, lambda: "T", [AccessLog(as_json, shown_from(level)).lines]).finished(event)
+        RequestLog(written.append, lambda ended: "T", [AccessLog(as_json, shown_from(level)).lines]).finished(event)
         return [json.loads(line) for lines in written for line in lines.splitlines()]
 
     def test_all_of_it(self) -> None:
@@ -95,7 +95,7 @@ class CompletionLogTests(SynchronousTestCase):
     def lines(self, event: Finished, level: str = "info") -> list[dict[str, Any]]:
         """Give the lines of one request."""
         written: list[bytes] = []
-        RequestLog(written.append, lambda: "T", [CompletionLog(as_json, shown_from(level)).lines]).finished(event)
+        RequestLog(written.append, lambda ended: "T", [CompletionLog(as_json, shown_from(level)).lines]).finished(event)
         return [json.loads(line) for lines in written for line in lines.splitlines()]
 
     def test_completed(self) -> None:

@@ -28,7 +28,7 @@ class LogObserverTests(SynchronousTestCase):
     def logger(self, form: Form = as_json, level: str = "info", namespace: str = "olla.x") -> Logger:
         """Give a logger whose lines are written down."""
         lines = Lines([self.written.append], Clock())
-        observer = LogObserver(lines, form, Stamps(lambda: 0.0).at, shown_from(level))
+        observer = LogObserver(lines, form, Stamps(lambda: 0.0, lambda: 0.0).at, shown_from(level))
         verifyObject(ILogObserver, observer)
         return Logger(namespace, observer=observer)
 

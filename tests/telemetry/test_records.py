@@ -69,7 +69,8 @@ class StampsTests(SynchronousTestCase):
 
     def test_rfc3339(self) -> None:
         """A time has milliseconds and a zone, and the next one of the same second its own."""
-        stamps = Stamps(lambda: 1_700_000_000.25)
-        self.assertEqual(stamps.now(), "2023-11-14T22:13:20.250Z")
+        stamps = Stamps(lambda: 1_700_000_000.25, lambda: 100.0)
+        self.assertEqual(stamps.of(100.0), "2023-11-14T22:13:20.250Z")
+        self.assertEqual(stamps.of(98.25), "2023-11-14T22:13:18.500Z")
         self.assertEqual(stamps.at(1_700_000_000.75), "2023-11-14T22:13:20.750Z")
         self.assertEqual(stamps.at(1_700_000_001.0), "2023-11-14T22:13:21.000Z")
