@@ -143,7 +143,11 @@ def usage_of(found: Facts, others: Mapping[str, Figure] | None = None) -> Usage 
     :param found: by names of :class:`Usage`.
     :param others: further figures.
     """
-    known = {name: fact for name, fact in found.items() if fact is not None and _is_possible(fact)}
+    known = {
+        name: fact
+        for name, fact in found.items()
+        if fact is not None and (type(fact) is str or -1 < fact < IMPOSSIBLE)  # type: ignore[operator]  # else a figure
+    }
     if not known:
         return None
     given, made, spent = known.get("input_tokens"), known.get("output_tokens"), known.get("generation_ms")
@@ -151,7 +155,9 @@ def usage_of(found: Facts, others: Mapping[str, Figure] | None = None) -> Usage 
         known.setdefault("total_tokens", given + made)
     if isinstance(made, int) and isinstance(spent, (int, float)) and spent > 0:
         known.setdefault("tokens_per_second", made * 1000 / spent)
-    further = {name: figure for name, figure in (others or {}).items() if _is_possible(figure, negative=True)}
+    if not others:
+        return Usage(**known)  # type: ignore[arg-type]  # the names are those of its attributes, and so are the kinds
+    further = {name: figure for name, figure in others.items() if _is_possible(figure)}
     return Usage(**known, others=further)  # type: ignore[arg-type]  # the names are those of its attributes, and so are the kinds
 
 
@@ -167,11 +173,9 @@ def provider_fields(usage: Usage) -> dict[str, str | float]:
     return {name: figure for name, figure in named.items() if figure is not None}
 
 
-def _is_possible(fact: Figure, negative: bool = False) -> bool:
+def _is_possible(figure: Figure) -> bool:
     """Say whether something may be true: a backend's nonsense would stay in every sum for ever."""
-    if isinstance(fact, str):
-        return True
-    return (-IMPOSSIBLE if negative else -1) < fact < IMPOSSIBLE
+    return isinstance(figure, str) or -IMPOSSIBLE < figure < IMPOSSIBLE
 
 
 def _whole(figure: Number) -> int | None:

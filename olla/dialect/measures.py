@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeGuard
 
-import attrs
 import msgspec
 
 from olla.dialect.costs import Fact, Facts
@@ -22,7 +21,7 @@ NANOSECONDS = {
 }
 TEXTS = frozenset({"model", "finish_reason"})
 COUNTS = frozenset({"input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens"})
-OF_USAGE = frozenset(one.name for one in attrs.fields(Usage)) - {"others"}
+OF_USAGE = frozenset(Usage.__struct_fields__) - {"others"}
 LONGEST = 200
 LARGEST = 2**63
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

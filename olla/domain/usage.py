@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+import msgspec
 
 Figure = float | int | str | bool
 
 
-@frozen
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """
     Figures found at the end of an answer; ``None`` for what was not there.
+
+    A msgspec structure, for one is made for each request.
 
     :ivar model: the model that answered, in the backend's words.
     :ivar input_tokens: tokens of the prompt.
@@ -43,4 +44,4 @@ class Usage:
     generation_ms: float | None = None
     model_load_ms: float | None = None
     finish_reason: str | None = None
-    others: Mapping[str, Figure] = field(factory=dict)
+    others: Mapping[str, Figure] = msgspec.field(default_factory=dict)
