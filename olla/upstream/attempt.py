@@ -18,6 +18,8 @@ from olla.wire.compose import request_head
 from olla.wire.connection import BackendConnection
 
 DONE: Pending[None] = Pending.ready(None)
+SENT = Outgoing(b"", b"", [])
+"""Stands where a request was that need not be sent again."""
 
 
 class Way(Protocol):
@@ -113,6 +115,7 @@ class Attempt:
             self._held = []
         connection, pending = self._connection, self._pending
         self._pending = None  # it knows us by its canceller: let there be no cycle
+        self._outgoing, self._text = SENT, b""  # nobody sends it again, and a stream may be held for an hour
         if ended:
             self._whole = True
             self._let_go()
