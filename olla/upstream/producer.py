@@ -20,23 +20,25 @@ class BodyProducer:
     :ivar length: bytes that it will write.
     """
 
+    # What only a large body needs; Agent keeps us as long as it keeps the reply.
+    _pieces: Iterator[bytes] = iter(())
+    _consumer: IConsumer | None = None
+    _paused = False
+    _done: Deferred[None]
+
     def __init__(self, body: Body) -> None:
         self.length = body.size
         self._body: Body | None = body
-        self._pieces: Iterator[bytes] = iter(())
-        self._consumer: IConsumer | None = None
-        self._paused = False
-        self._done: Deferred[None] = Deferred()
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """Begin; the result fires when all has been written."""
-        body, self._body = self._body, None  # Agent keeps us as long as it keeps the reply
+        body, self._body = self._body, None
         assert body is not None, "a body is produced once"
         if self.length <= 65536:
             if self.length:
                 consumer.write(body.whole())
             return succeed(None)
-        self._pieces, self._consumer = body.pieces(), consumer
+        self._pieces, self._consumer, self._done = body.pieces(), consumer, Deferred()
         self.resumeProducing()
         return self._done
 

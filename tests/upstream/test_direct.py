@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, TypeVar
+from weakref import ref
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,6 +110,17 @@ class DirectTests(SynchronousTestCase):
 
 class SendingTests(DirectTests):
     """Requests."""
+
+    def test_request_is_let_go(self) -> None:
+        """Once its answer has begun nothing of a request is held, for the answer may last an hour."""
+        outgoing = Outgoing(b"POST", b"/v1", [(b"Host", b"b")], Body.of(b"hello"))
+        held = ref(outgoing)
+        pending = self.send(outgoing)
+        del outgoing
+        self.assertIsNotNone(held())
+        self.backend.say(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n")
+        self.assertTrue(pending.done)
+        self.assertIsNone(held())
 
     def test_interfaces(self) -> None:
         """Upstream and reply are what the journey expects."""
