@@ -30,6 +30,9 @@ from olla.wire.sizes import Sizes
 
 LINGER = 2.0
 LONGEST_CHUNK = 2**63 - 1
+FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"expect"})
+"""Fields that Twisted's channel acts on."""
+
 AROUND_FIELD = 2  # a colon and a blank are in the line, and http-api.md §9.4 counts four
 
 
@@ -169,6 +172,7 @@ class FrontChannel(HTTPChannel):
 
         The stock channel gets none before all have been found good: it would join folded lines, pass on control
         characters, think nothing of the coding ``identity``, and stumble over a length of thousands of digits.
+        Of the fields it gets those that it acts on: the others are in ``head``, and would be kept twice.
         """
         try:
             whole = not self.refused and self._collect(line)
@@ -178,7 +182,9 @@ class FrontChannel(HTTPChannel):
         if whole:
             lines, self._lines = self._lines, []
             for one in lines:
-                super().lineReceived(one)
+                name, colon, _ = one.partition(b":")
+                if one is lines[0] or not colon or name.lower() in FRAMING:
+                    super().lineReceived(one)
 
     def _collect(self, line: bytes) -> bool:
         """
