@@ -18,7 +18,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, HTTPConnectionPool
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
@@ -33,6 +32,7 @@ from olla.upstream.guard import Guard, Guarded, GuardFactory
 from olla.upstream.limits import Patience, Sockets
 from olla.upstream.producer import BodyProducer
 from olla.wire.head import ReplyHead
+from olla.wire.headers import Prepared
 from olla.wire.recent import Recent
 
 NEVER = float("inf")
@@ -103,9 +103,7 @@ class _ExactAgent(Agent):
         :param uri: of the endpoint; only its address counts.
         :return: what ``Agent.request`` returns.
         """
-        headers = Headers()
-        for name, value in outgoing.all_fields():
-            headers.addRawHeader(name, value)
+        headers = Prepared((outgoing.block,), outgoing.fields)
         key = (uri.scheme, uri.host, uri.port)
         # Private, and the reason for the upper bound on Twisted's version: every other way in parses a URI.
         return self._requestWithEndpoint(key, connection, outgoing.method, uri, headers, body, outgoing.target)

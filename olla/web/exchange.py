@@ -13,6 +13,7 @@ from olla.domain.message import EMPTY, Body, Fields, Head, Request
 from olla.interfaces import IExchange, IPaced
 from olla.limits.address import unmapped
 from olla.wire.head import BODILESS, RequestHead
+from olla.wire.headers import Prepared
 
 IN_MEMORY = 1 << 20
 
@@ -125,9 +126,10 @@ class SiteExchange:
             return
         stock = self._stock
         stock.setResponseCode(head.status, head.reason)
-        headers = stock.responseHeaders
-        for name, value in head.all_fields():
-            headers.addRawHeader(name, value)
+        headers = Prepared(head.blocks, head.fields)
+        for name, values in stock.responseHeaders.getAllRawHeaders():  # somebody else's server names itself
+            headers.setRawHeaders(name, values)
+        stock.responseHeaders = headers
         if head.length is not None and head.status not in BODILESS:
             headers.setRawHeaders(b"Content-Length", [b"%d" % head.length])
         self._length = 0 if head.status in BODILESS or self.request.method == b"HEAD" else head.length
