@@ -7,6 +7,7 @@ each endpoint.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from urllib.parse import quote
 
@@ -104,6 +105,8 @@ OWN = frozenset(
     | {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
 )
 
+LONGEST = 256
+REMEMBERED = 1000
 REAL_IP, PROTO, FORWARDED_HOST = b"x-real-ip", b"x-forwarded-proto", b"x-forwarded-host"
 
 
@@ -113,9 +116,9 @@ def value(text: str) -> bytes:
 
     Names of models come out of bodies and may hold anything, line feeds too.
     """
-    if text.isascii() and text.isprintable() and len(text) <= 256:
+    if text.isascii() and text.isprintable() and len(text) <= LONGEST:
         return text.encode()
-    return "".join(c if c.isprintable() else quote(c, errors="replace") for c in text[:256]).encode()
+    return "".join(c if c.isprintable() else quote(c, errors="replace") for c in text[:LONGEST]).encode()
 
 
 class EndpointFields:
@@ -141,6 +144,7 @@ class EndpointFields:
         if endpoint.credential is not None or not endpoint.forward_client_auth:
             self._request.update(dict.fromkeys(CREDENTIALS, DROP))
         self._reply = {**REPLY, **{name: DROP for name in names if REPLY.get(name) is not KEEP}}
+        self._clients: dict[tuple[str, str, str], Block] = {}
         self._via = f"1.1 olla/{version}".encode()
         self._via_field = (b"Via", self._via)
         self._proxied_by = (b"X-Proxied-By", f"Olla/{version}".encode())
@@ -151,34 +155,54 @@ class EndpointFields:
             (b"X-Served-By", f"Olla/{version}".encode()),
         )
 
-    def to_backend(self, request: Request, model: str, trusted: bool) -> tuple[Block, Fields]:
+    def to_backend(self, request: Request, model: str, trusted: bool) -> tuple[tuple[Block, ...], Fields]:
         """
         Make the fields of a request to the endpoint, framing excepted.
 
         :param model: name of the model that is sent; ``""`` without.
         :param trusted: whether what the peer says of clients behind it is believed.
-        :return: what is the same for each request with this head, ``Host`` first, and the rest.
+        :return: what is the same for each request with this head, ``Host`` first, and for this client and model; and
+            the rest.
         :raise ValueError: when one of them could not be sent as one line.
         """
-        seen: dict[bytes, bytes] = {}
-        block: Block | None = None if trusted else request.made.get(self)
+        fields = [] if b"x-request-id" in self._instead_of_ours else [(b"X-Request-ID", request.id.encode())]
+        if trusted:
+            seen: dict[bytes, bytes] = {}
+            constant = Block(self._constant(request, seen, trusted))
+            return (constant, Block(self._told(request, model, seen))), fields
+        block: Block | None = request.made.get(self)
         if block is None:
-            block = Block(self._constant(request, seen, trusted))
-            if not trusted:
-                request.made[self] = block
-        peer = request.peer.encode()
-        before = seen.get(b"x-forwarded-for") if trusted else None
-        address = seen.get(REAL_IP) if trusted else None
+            block = request.made[self] = Block(self._constant(request, {}, trusted))
+        key = (request.peer, request.client, model)
+        told = self._clients.get(key)
+        if told is None:
+            told = Block(self._told(request, model, {}))
+            if len(model) <= LONGEST:
+                if len(self._clients) >= REMEMBERED:
+                    self._clients.clear()
+                self._clients[key] = told
+        return (block, told), fields
+
+    def _told(self, request: Request, model: str, seen: Mapping[bytes, bytes]) -> Fields:
+        """
+        Make what tells of the client and of the model.
+
+        :param seen: what a trusted peer has told of the client.
+        """
+        peer, before = request.peer.encode(), seen.get(b"x-forwarded-for")
         fields = [
             (b"X-Forwarded-For", before + b", " + peer if before else peer),
-            (b"X-Real-IP", address or request.client.encode()),
-            (b"X-Request-ID", request.id.encode()),
+            (b"X-Real-IP", seen.get(REAL_IP) or request.client.encode()),
         ]
         if model:
             fields.append((b"X-Model", value(model)))
-        if self._instead_of_ours:
-            fields = [pair for pair in fields if pair[0].lower() not in self._instead_of_ours]
-        return block, fields
+        return self._ours(fields)
+
+    def _ours(self, fields: Fields) -> Fields:
+        """Leave out those that the operator has set."""
+        if not self._instead_of_ours:
+            return fields
+        return [pair for pair in fields if pair[0].lower() not in self._instead_of_ours]
 
     def _constant(self, request: Request, seen: dict[bytes, bytes], trusted: bool) -> Fields:
         """
@@ -208,9 +232,7 @@ class EndpointFields:
         fields.append((b"X-Forwarded-Proto", (seen.get(PROTO) if trusted else None) or b"http"))
         if host:
             fields.append((b"X-Forwarded-Host", host))
-        if self._instead_of_ours:
-            fields = [pair for pair in fields if pair[0].lower() not in self._instead_of_ours]
-        return [self._host, *fields, *self._last]
+        return [self._host, *self._ours(fields), *self._last]
 
     def to_client(self, head: Head, cors: bool, echo: bool) -> Block:
         """

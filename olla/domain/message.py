@@ -49,9 +49,6 @@ class Block:
         self.text = lines(self.fields)
 
 
-NO_FIELDS = Block(())
-
-
 @frozen
 class Segment:
     """A run of bytes in an open file."""
@@ -220,12 +217,6 @@ class Head:
     blocks: tuple[Block, ...] = ()
     made: dict[Any, Any] = Factory(dict)
 
-    def all_fields(self) -> Iterator[tuple[bytes, bytes]]:
-        """Give the fields of the blocks and the others."""
-        for block in self.blocks:
-            yield from block.fields
-        yield from self.fields
-
 
 @define
 class Outgoing:
@@ -234,10 +225,10 @@ class Outgoing:
 
     :ivar method: as the client sent it.
     :ivar target: path and query at the backend.
-    :ivar fields: complete header fields but for ``block``, framing fields excepted.
+    :ivar fields: complete header fields but for ``blocks``, framing fields excepted.
     :ivar body: what to send; its size becomes ``Content-Length``.
     :ivar framed: send ``Content-Length`` even when the body is empty.
-    :ivar block: fields before the others, ``Host`` first.
+    :ivar blocks: fields before the others, ``Host`` first.
     :ivar patience: seconds until the answer begins; 0.0 where that is up to the endpoint.
     """
 
@@ -246,10 +237,5 @@ class Outgoing:
     fields: Fields
     body: Body = EMPTY
     framed: bool = False
-    block: Block = NO_FIELDS
+    blocks: tuple[Block, ...] = ()
     patience: float = 0.0
-
-    def all_fields(self) -> Iterator[tuple[bytes, bytes]]:
-        """Give the fields of the block and the others."""
-        yield from self.block.fields
-        yield from self.fields

@@ -81,10 +81,10 @@ class Adapter:
                 body = repacked(body, packed, lambda whole: rename(whole, wanted, model))
             rest = rename_target(rest, wanted, model)
         shaping = self.of(member.endpoint)
-        block, fields = shaping.to_backend(request, model, self.trusted(request.peer))
+        blocks, fields = shaping.to_backend(request, model, self.trusted(request.peer))
         framed = request.has_body or request.method in FRAMED
         target, patience = self._target(request, rest, member, shaping), self._patience_with(member, model)
-        return Outgoing(request.method, target, fields, body, framed, block, patience)
+        return Outgoing(request.method, target, fields, body, framed, blocks, patience)
 
     def _patience_with(self, member: Member, model: str) -> float:
         """Give the time that the kind of a server and the size of a model want, where the operator names none."""

@@ -103,7 +103,7 @@ class _ExactAgent(Agent):
         :param uri: of the endpoint; only its address counts.
         :return: what ``Agent.request`` returns.
         """
-        headers = Prepared((outgoing.block,), outgoing.fields)
+        headers = Prepared(outgoing.blocks, outgoing.fields)
         key = (uri.scheme, uri.host, uri.port)
         # Private, and the reason for the upper bound on Twisted's version: every other way in parses a URI.
         return self._requestWithEndpoint(key, connection, outgoing.method, uri, headers, body, outgoing.target)

@@ -13,9 +13,9 @@ def request_head(outgoing: Outgoing) -> bytes:
     :raise ValueError: when a part of it holds a line break or NUL.
     """
     size = outgoing.body.size
-    line = b"%b %b HTTP/1.1" % (outgoing.method, outgoing.target)
+    line = _checked(b"%b %b HTTP/1.1" % (outgoing.method, outgoing.target))
     framing = b"Content-Length: %d\r\n\r\n" % size if size or outgoing.framed else b"\r\n"
-    return b"%b\r\n%b%b%b" % (_checked(line), outgoing.block.text, lines(outgoing.fields), framing)
+    return b"".join((line, b"\r\n", *[block.text for block in outgoing.blocks], lines(outgoing.fields), framing))
 
 
 def reply_head(head: Head, *, bodiless: bool, persistent: bool) -> bytes:

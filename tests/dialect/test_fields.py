@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from olla.dialect.fields import EndpointFields, spent, told, value
+from olla.dialect.fields import LONGEST, REMEMBERED, EndpointFields, spent, told, value
 from olla.domain.endpoint import Endpoint
 from olla.domain.message import Fields, Head, Request
 from olla.domain.routing import Decision
@@ -24,10 +24,12 @@ CREDENTIALS: Fields = [
 def to_backend(endpoint: Endpoint, request: Request, model: str = "", trusted: bool = False) -> Fields:
     """Give all fields that go to ``endpoint``, in order; the same for a second request with the same head."""
     maker = EndpointFields(endpoint, "1.2")
-    block, fields = maker.to_backend(request, model, trusted)
+    blocks, fields = maker.to_backend(request, model, trusted)
     again, same = maker.to_backend(request, model, trusted)
-    assert (again is block or trusted) and (again.fields, same) == (block.fields, fields)
-    return [*block.fields, *fields]
+    assert same == fields
+    for block, other in zip(blocks, again, strict=True):
+        assert (block is other or trusted) and block.fields == other.fields
+    return [*(pair for block in blocks for pair in block.fields), *fields]
 
 
 def to_client(endpoint: Endpoint, fields: Fields, cors: bool, echo: bool) -> Fields:
@@ -66,11 +68,24 @@ class RequestTests(SynchronousTestCase):
         maker, made = EndpointFields(Endpoint("e", "http", "h", 1), "1"), {}  # type: ignore[var-annotated]  # anything
         for peer, name in (("2.2.2.2", "one"), ("3.3.3.3", "two")):
             request = Request(b"GET", b"/", [(b"Accept", b"*/*")], peer=peer, client=peer, id=name, made=made)
-            _, fields = maker.to_backend(request, name, False)
-            self.assertEqual(dict(fields)[b"X-Forwarded-For"], peer.encode())
-            self.assertEqual(dict(fields)[b"X-Real-IP"], peer.encode())
-            self.assertEqual((dict(fields)[b"X-Request-ID"], dict(fields)[b"X-Model"]), (name.encode(),) * 2)
+            (_, told), fields = maker.to_backend(request, name, False)
+            seen = dict([*told.fields, *fields])
+            self.assertEqual((seen[b"X-Forwarded-For"], seen[b"X-Real-IP"]), (peer.encode(),) * 2)
+            self.assertEqual((seen[b"X-Request-ID"], seen[b"X-Model"]), (name.encode(),) * 2)
         self.assertEqual(len(made), 1)
+
+    def test_clients_are_forgotten(self) -> None:
+        """What is kept of clients is bounded, in number and in the length of the names that they choose (R56)."""
+        maker = EndpointFields(Endpoint("e", "http", "h", 1), "1")
+        long = Request(b"GET", b"/", [], peer="p", client="p")
+        self.assertIsNot(*(maker.to_backend(long, "m" * (LONGEST + 1), False)[0][1] for _ in range(2)))
+        first = Request(b"GET", b"/", [], peer="first", client="first")
+        (_, told), _ = maker.to_backend(first, "m", False)
+        for number in range(REMEMBERED):
+            maker.to_backend(Request(b"GET", b"/", [], peer=str(number)), "m", False)
+        (_, again), _ = maker.to_backend(first, "m", False)
+        self.assertIsNot(again, told)
+        self.assertEqual(again.fields, told.fields)
 
     def test_everything_else(self) -> None:
         """Other fields go on unchanged: spelling, order and repetition (http-api.md §5.3)."""

@@ -95,6 +95,7 @@ class AnswersTests(SynchronousTestCase):
         head = Head(418, b"Teapot", [(b"X-Own", b"1")], 7)
         made = self.answers.relayed(head, story, [(b"X-RateLimit-Limit", b"5")], 10.5)
         self.assertEqual((made.status, made.reason, made.length), (418, b"Teapot", 7))
+        fields = [*(pair for block in made.blocks for pair in block.fields), *made.fields]
         for name, value in (
             (b"X-Own", b"1"),
             (b"X-Olla-Endpoint", b"gpu-1"),
@@ -107,7 +108,7 @@ class AnswersTests(SynchronousTestCase):
             (b"X-RateLimit-Limit", b"5"),
             (b"Access-Control-Allow-Origin", b"*"),
         ):
-            self.assertEqual(named(made.all_fields(), name), [value], name)
+            self.assertEqual(named(fields, name), [value], name)
 
     def test_refused(self) -> None:
         """An error of ours has its status, envelope and fields, and is noted (http-api.md §4.3, §8.1)."""
