@@ -78,7 +78,7 @@ class Narrowing:
         routable = [member for member in members if member.status.routable]
         if not wanted.model or not self.strategy.models_known:
             return self._without_model(routable, wanted) or Plan(refusal=no_endpoints(scope, members, now))
-        having = [member for member in routable if member.name in located.names]
+        located, having = at_hand(routable, located)
         if having:
             return self._with_model(having, wanted, located, refreshed, now)
         if not routable and not located.names and refreshed is None:
@@ -116,6 +116,16 @@ class Narrowing:
 
     def _serving(self, members: Sequence[Member], path: str) -> list[Member]:
         return [member for member in members if member.profile == AUTO or self.supports(member.profile, path)]
+
+
+def at_hand(routable: Sequence[Member], located: Located) -> tuple[Located, list[Member]]:
+    """Find who has the model; an alias of which nobody has any is a name like any other (behaviour.md §10)."""
+    having = [member for member in routable if member.name in located.names]
+    if not having and located.unaliased:
+        having = [member for member in routable if member.name in located.unaliased]
+        if having:
+            return Located(located.unaliased, known=True), having
+    return located, having
 
 
 def no_endpoints(scope: Scope, members: Sequence[Member], now: float) -> Refusal:

@@ -255,9 +255,11 @@ class Catalog:
         self.entries()
         alias = self._aliases.find(model)
         sources = {} if alias is None else _claimed(self.listed(target) for target in alias.targets)
-        name = alias.name if alias is not None and sources else ""
-        sources = sources or self.listed(model)
-        located = Located({e: source.model.name for e, source in sources.items()}, name, bool(sources))
+        unaliased = self.listed(model)
+        if alias is not None and sources:
+            located = Located(_names(sources), alias.name, True, _names(unaliased))
+        else:
+            located = Located(_names(unaliased), known=bool(unaliased))
         if located.known:  # others are the client's invention, and there is no end to them
             if len(self._located) >= REMEMBERED:
                 self._located.clear()
@@ -283,6 +285,10 @@ def _can_be_written(model: ListedModel) -> bool:
 
 def _labels(sources: Iterable[Source]) -> frozenset[str]:
     return frozenset(label for source in sources for label in source.facts.capabilities)
+
+
+def _names(sources: Mapping[str, Source]) -> dict[str, str]:
+    return {endpoint: source.model.name for endpoint, source in sources.items()}
 
 
 def _claimed(found: Iterable[Mapping[str, Source]]) -> dict[str, Source]:

@@ -39,11 +39,13 @@ class Located:
     :ivar names: endpoint name to the backend's own name of the model.
     :ivar alias: the configured alias that the request named; ``""`` when it named a model.
     :ivar known: whether any endpoint has ever listed it, be it down now.
+    :ivar unaliased: the same as ``names``, of the model that the alias's own name is, too.
     """
 
     names: Mapping[str, str] = Factory(dict)
     alias: str = ""
     known: bool = False
+    unaliased: Mapping[str, str] = Factory(dict)
 
 
 @frozen
