@@ -30,7 +30,8 @@ class Plan:
     :ivar decision: what model routing said; ``None`` when it was not asked.
     :ivar refusal: what to tell the client when there are no candidates.  It is not raised, because the decision
         belongs into the headers of that answer too.
-    :ivar refresh: members to list the models of; then ask :meth:`Narrowing.after_refresh`.
+    :ivar refresh: members to list the models of; then ask :meth:`Narrowing.narrow` again.
+    :ivar brief: whether the passing of time alone may change it: somebody is left out for want of a listing.
     """
 
     candidates: tuple[Member, ...] = ()
@@ -38,6 +39,7 @@ class Plan:
     decision: Decision | None = None
     refusal: Refusal | None = None
     refresh: tuple[Member, ...] = ()
+    brief: bool = False
 
 
 @define
@@ -101,9 +103,10 @@ class Narrowing:
         now: float,
     ) -> Plan:
         """Choose among those that have the model: listing and path may prefer, never leave it without one."""
-        having = [member for member in having if member.listing_is_fresh(now)] or having
-        having = self._serving(having, wanted.path) or having
-        return Plan(tuple(having), located.names, self.strategy.found(located, len(having), refreshed))
+        listed = [member for member in having if member.listing_is_fresh(now)] or having
+        chosen = self._serving(listed, wanted.path) or listed
+        decision = self.strategy.found(located, len(chosen), refreshed)
+        return Plan(tuple(chosen), located.names, decision, brief=len(listed) < len(having))
 
     def _without_model(
         self, routable: list[Member], wanted: Requirements, decision: Decision | None = None
