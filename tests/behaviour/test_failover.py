@@ -45,6 +45,10 @@ class InOrder(ProxyCase):
         """Let an endpoint refuse connections from now on."""
         del self.network.listeners[9000 + number]
 
+    def listings(self, backend: Backend) -> list[Seen]:
+        """Give the times that a backend was asked for its models."""
+        return [seen for seen in backend.probes if "".join(seen.fields("User-Agent")).startswith("olla-Discovery")]
+
     def circuits(self) -> dict[str, str]:
         """Give the state of each endpoint's breaker."""
         return {one["name"]: one["circuit"] for one in self.status()["endpoints"]}
@@ -257,14 +261,16 @@ class Failover(InOrder):
         self.assertEqual((client.status, client.json["error"]["code"]), (502, "BACKEND_UNREACHABLE"))
 
     def test_back_by_the_next_check(self) -> None:
-        """A check in good order makes an endpoint serve again that a request found refusing (B80, R44)."""
+        """A check in good order makes an endpoint serve again, listed anew, that refused a request (B80, R44)."""
         first = Backend(play=says(answer({"from": "first"})))
         self.begin(first)
         self.refuse(0)
         self.assertEqual(self.post().json, {"from": "good"})
         self.network.listeners[9000] = first
+        listings = len(self.listings(first))
         self.network.wait(40.0)
         self.assertEqual(self.post().json, {"from": "first"})
+        self.assertEqual(len(self.listings(first)), listings + 1)
 
     def test_one_dies_under_load(self) -> None:
         """A hundred requests at once, one endpoint dead: all are answered, by as many at the other (R43)."""

@@ -116,6 +116,7 @@ class Strategies(RoutingCase):
             "optimistic all": (200, "optimistic", "fallback", "all_healthy_fallback"),
             "discovery off": (503, "discovery", "rejected", "model_unavailable_no_refresh"),
             "discovery": (503, "discovery", "rejected", "model_unavailable_after_discovery"),
+            "discovery compatible": (503, "discovery", "rejected", "model_unavailable_after_discovery"),
             "discovery all": (200, "discovery", "fallback", "all_healthy_after_discovery"),
         }.items():
             self.setUp()
