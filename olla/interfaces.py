@@ -21,6 +21,7 @@ class ICandidate(Interface):
     endpoint: Endpoint = Attribute("the configured endpoint")
     in_flight: int = Attribute("requests that it works on now")
     capacity: int = Attribute("requests that it may work on at once; 0 for no limit")
+    size: int = Attribute("the same, or what it says that it works on at once; 0 for unknown")
     weight: float = Attribute("1.0 healthy, 0.3 busy, 0.1 warming")
 
 

@@ -324,7 +324,12 @@ class Fleet:
 
     def detected(self, member: Member, profile: str) -> None:
         """Take note of the kind of a member whose type was ``auto``."""
-        member.profile = profile
+        if profile != member.profile:
+            member.profile, member.size = profile, member.capacity
+
+    def sized(self, member: Member, slots: int) -> None:
+        """Take note of how many requests a member says that it works on at once; a limit of the operator's counts."""
+        member.size = member.capacity or slots
 
     def listed(self, member: Member, now: float) -> None:
         """Take note that a member's models have been listed."""

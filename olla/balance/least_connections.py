@@ -18,8 +18,8 @@ class LeastConnections:
     """
     Chooses the endpoint with the fewest requests for its size; equals take turns.
 
-    The size of an endpoint is its limit times the weight of its state.  One without a limit counts as large as the
-    largest limit among the candidates.
+    The size of an endpoint is its limit, or the slots that it says it has, times the weight of its state.  One of
+    unknown size counts as large as the largest among the candidates.
     """
 
     _turn: int = field(init=False, default=-1)
@@ -28,11 +28,11 @@ class LeastConnections:
         """Choose one of those whose load is least."""
         largest = 0
         for candidate in candidates:
-            if candidate.capacity > largest:
-                largest = candidate.capacity
+            if candidate.size > largest:
+                largest = candidate.size
         least, equals = inf, []
         for candidate in candidates:
-            size = (candidate.capacity or largest or 1) * candidate.weight
+            size = (candidate.size or largest or 1) * candidate.weight
             load = candidate.in_flight / size
             if load < least:
                 least, equals = load, [candidate]

@@ -29,6 +29,7 @@ class Member:
     :ivar profile: canonical name of its kind; ``auto`` until it has been found out.
     :ivar in_flight: leases held on it.
     :ivar capacity: leases at once; 0 for no limit.
+    :ivar size: requests that it works on at once: its limit, else what it says of itself; 0 for unknown.
     :ivar bucket: of the requests that it is sent; ``None`` for no limit.
     :ivar weight: of its status.
     :ivar clear: healthy, unlimited, breaker closed, not cooling: nothing to think about before it is chosen.
@@ -49,6 +50,7 @@ class Member:
     capacity: int = field(
         init=False, default=Factory(lambda self: self.endpoint.max_concurrent_requests, takes_self=True)
     )
+    size: int = field(init=False, default=Factory(lambda self: self.capacity, takes_self=True))
     bucket: Bucket | None = field(init=False, default=Factory(lambda self: _bucket_of(self.endpoint), takes_self=True))
     weight: float = field(init=False, default=0.0)
     clear: bool = field(init=False, default=False)

@@ -263,7 +263,7 @@ class AskedFleet(Fleet):
         if member is None:
             return None
         detected = member.profile != state.profile
-        member.profile, member.status = state.profile, Status(state.status)
+        member.profile, member.size, member.status = state.profile, state.size, Status(state.status)
         member.failures, member.last_error = state.failures, state.last_error
         member.last_check, member.next_check, member.latency = state.last_check, state.next_check, state.latency
         member.recovered_at, member.listed_at = state.recovered_at, state.listed_at

@@ -316,6 +316,7 @@ class State(Message, frozen=True):
 
     endpoint: str
     profile: str
+    size: int
     status: str
     failures: int
     last_error: str

@@ -64,9 +64,9 @@ class LeastConnectionsTests(SynchronousTestCase):
         self.assertEqual(chosen, ["e0", "e1"] * 2)
 
     def test_capacity(self) -> None:
-        """An endpoint that takes twice as many gets twice as many; no limit is as good as the largest (→ Do)."""
+        """An endpoint that takes twice as many gets twice as many; an unknown one is as good as the largest (→ Do)."""
         small, large, unlimited = members(1, 1, 1)
-        small.capacity, large.capacity = 2, 4
+        small.size, large.size = 2, 4
         for _ in range(10):
             LeastConnections().select((small, large, unlimited), WANTED).in_flight += 1  # type: ignore[misc]
         self.assertEqual((small.in_flight, large.in_flight, unlimited.in_flight), (2, 4, 4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support import Backend, ProxyCase, answer, on_each_engine, says
+from tests.support import SSE, Backend, ProxyCase, answer, chunk, on_each_engine, says
 
 
 class Told(ProxyCase):
@@ -66,3 +66,55 @@ class Sleeping(Told):
         self.say(is_sleeping=True)
         self.assertEqual(set(self.served()), {"a", "b"})
         self.assertEqual([seen for seen in self.a.probes if b"/is_sleeping" in seen.line], [])
+
+
+@on_each_engine
+class Slots(Told):
+    """A llama.cpp says how many requests it works on at once; others wait there (profiles.md §8.5)."""
+
+    def begin(self, kind: str, **said: Any) -> None:
+        """Start with streams that do not end; ``b`` has one slot, ``a`` says something."""
+        streams = says(SSE + chunk(b"data: 1\n\n"))
+        self.a, self.b = Backend(play=streams), Backend(play=streams)
+        self.a.tells["/props"], self.b.tells["/props"] = answer(said), answer({"total_slots": 1})
+        self.start({"a": self.a, "b": self.b}, {"type": kind})
+
+    def shares(self, times: int) -> tuple[int, int]:
+        """Say how many of some streams at once went to each."""
+        served = self.served(times)
+        return served.count("a"), served.count("b")
+
+    def test_slots(self) -> None:
+        """Streams go where slots are free; with all taken nobody waits here, since servers have queues of their own."""
+        self.begin("llamacpp", total_slots=3)
+        self.assertEqual(self.shares(4), (3, 1))
+        self.assertEqual(self.shares(4), (3, 1))
+        self.assertEqual({one["status"] for one in self.status()["endpoints"]}, {"healthy"})
+
+    def test_nothing_said(self) -> None:
+        """What an endpoint does not say, or what cannot be, changes nothing."""
+        for said in ({}, {"total_slots": 0}, {"total_slots": True}, {"total_slots": "3"}, {"total_slots": 1e9}):
+            self.setUp()
+            self.begin("llamacpp", **said)
+            self.assertEqual(self.shares(4), (2, 2), said)
+            self.stop()
+
+    def test_last_word_stays(self) -> None:
+        """An endpoint that says nothing any more has as many as it said last."""
+        self.begin("llamacpp", total_slots=3)
+        self.a.tells["/props"] = answer({}, 500)
+        self.network.wait(310.0, 1.0)
+        self.assertEqual(self.shares(4), (3, 1))
+
+    def test_others_are_not_asked(self) -> None:
+        """Other kinds are not asked."""
+        self.begin("vllm", total_slots=3)
+        self.assertEqual(self.shares(4), (2, 2))
+        self.assertEqual([seen for seen in self.a.probes if b"/props" in seen.line], [])
+
+    def test_limit_of_the_operator(self) -> None:
+        """A limit that the operator has set counts, not what the server says."""
+        backend = Backend(play=says(SSE + chunk(b"data: 1\n\n")), tells={"/props": answer({"total_slots": 1})})
+        self.start({"a": backend, "b": backend}, {"type": "llamacpp", "max_concurrent_requests": 2})
+        self.assertEqual(self.shares(4), (2, 2))
+        self.assertEqual(self.post("/olla/proxy/v1/chat/completions").got, b"")
