@@ -38,6 +38,25 @@ class ISelector(Interface):
         """
 
 
+class IPreference(ISelector):
+    """
+    A selector that has reasons of its own, and to which several candidates may be as good.
+
+    Of these the ones come first that have the model loaded, where endpoints say so.  A selector that takes turns,
+    or is not to be meddled with, does not provide this.
+    """
+
+    def equals(candidates: Sequence[ICandidate]) -> Sequence[ICandidate]:
+        """
+        Give the best candidates, between which nothing but chance or a turn decides.
+
+        It must go by how busy they are: otherwise one that has loaded the model gets all of the requests for it.
+
+        :param candidates: as for ``select``.
+        :return: some of ``candidates``.
+        """
+
+
 class ISelectorFactory(Interface):
     """A plugin that makes selectors; found by ``twisted.plugin`` in ``olla.plugins``."""
 

@@ -31,6 +31,7 @@ class Plan:
     :ivar refusal: what to tell the client when there are no candidates.  It is not raised, because the decision
         belongs into the headers of that answer too.
     :ivar refresh: members to list the models of; then ask :meth:`Narrowing.narrow` again.
+    :ivar cold: names of endpoints that would have to load the model first.
     :ivar brief: whether the passing of time alone may change it: somebody is left out for want of a listing.
     """
 
@@ -39,6 +40,7 @@ class Plan:
     decision: Decision | None = None
     refusal: Refusal | None = None
     refresh: tuple[Member, ...] = ()
+    cold: frozenset[str] = frozenset()
     brief: bool = False
 
 
@@ -106,7 +108,7 @@ class Narrowing:
         listed = [member for member in having if member.listing_is_fresh(now)] or having
         chosen = self._serving(listed, wanted.path) or listed
         decision = self.strategy.found(located, len(chosen), refreshed)
-        return Plan(tuple(chosen), located.names, decision, brief=len(listed) < len(having))
+        return Plan(tuple(chosen), located.names, decision, cold=located.cold, brief=len(listed) < len(having))
 
     def _without_model(
         self, routable: list[Member], wanted: Requirements, decision: Decision | None = None
@@ -124,10 +126,10 @@ class Narrowing:
 def at_hand(routable: Sequence[Member], located: Located) -> tuple[Located, list[Member]]:
     """Find who has the model; an alias of which nobody has any is a name like any other (behaviour.md §10)."""
     having = [member for member in routable if member.name in located.names]
-    if not having and located.unaliased:
-        having = [member for member in routable if member.name in located.unaliased]
-        if having:
-            return Located(located.unaliased, known=True), having
+    if not having and located.unaliased is not None:
+        instead = [member for member in routable if member.name in located.unaliased.names]
+        if instead:
+            return located.unaliased, instead
     return located, having
 
 

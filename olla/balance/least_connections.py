@@ -9,10 +9,10 @@ from attrs import define, field
 from zope.interface import implementer
 
 from olla.domain.requirements import Requirements
-from olla.interfaces import ICandidate, ISelector
+from olla.interfaces import ICandidate, IPreference
 
 
-@implementer(ISelector)
+@implementer(IPreference)
 @define(eq=False)
 class LeastConnections:
     """
@@ -26,11 +26,19 @@ class LeastConnections:
 
     def select(self, candidates: Sequence[ICandidate], wanted: Requirements) -> ICandidate:
         """Choose one of those whose load is least."""
+        equals = self.equals(candidates)
+        if len(equals) == 1:
+            return equals[0]
+        self._turn += 1
+        return equals[self._turn % len(equals)]
+
+    def equals(self, candidates: Sequence[ICandidate]) -> list[ICandidate]:
+        """Give those whose load is least."""
         largest = 0
         for candidate in candidates:
             if candidate.size > largest:
                 largest = candidate.size
-        least, equals = inf, []
+        least, equals = inf, list[ICandidate]()
         for candidate in candidates:
             size = (candidate.size or largest or 1) * candidate.weight
             load = candidate.in_flight / size
@@ -38,7 +46,4 @@ class LeastConnections:
                 least, equals = load, [candidate]
             elif load == least:
                 equals.append(candidate)
-        if len(equals) == 1:
-            return equals[0]
-        self._turn += 1
-        return equals[self._turn % len(equals)]
+        return equals

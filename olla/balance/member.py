@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from attrs import Factory, define, field
+from attrs import Factory, astuple, define, field
 from zope.interface import implementer
 
 from olla.balance.breaker import Breaker
 from olla.balance.status import Status
 from olla.domain.bucket import Bucket
 from olla.domain.endpoint import Endpoint
+from olla.errors import RateLimited
 from olla.interfaces import ICandidate
 
 LISTING_PATIENCE = 10.0
+SPENT = "Every endpoint for this request has had as many requests as it may be sent for now"
 
 
 @implementer(ICandidate)
@@ -106,6 +108,23 @@ class Member:
 def _bucket_of(endpoint: Endpoint) -> Bucket | None:
     rate = endpoint.requests_per_minute
     return Bucket(rate / 60, endpoint.request_burst) if rate else None
+
+
+def alike(one: Endpoint, other: Endpoint) -> bool:
+    """Say whether two endpoints are configured in the same way."""
+    return astuple(one, recurse=False) == astuple(other, recurse=False)
+
+
+def allowed_of(members: Sequence[Member], now: float) -> list[Member]:
+    """
+    Leave out the members that have had their requests of this minute.
+
+    :raise RateLimited: when nobody is left.
+    """
+    allowed = [member for member in members if not member.until_allowed(now)]
+    if not allowed:
+        raise RateLimited(SPENT, math.ceil(min(member.until_allowed(now) for member in members)))
+    return allowed
 
 
 def until_check(members: Iterable[Member], now: float) -> int | None:

@@ -255,11 +255,9 @@ class Catalog:
         self.entries()
         alias = self._aliases.find(model)
         sources = {} if alias is None else _claimed(self.listed(target) for target in alias.targets)
-        unaliased = self.listed(model)
+        located = _located(self.listed(model))
         if alias is not None and sources:
-            located = Located(_names(sources), alias.name, True, _names(unaliased))
-        else:
-            located = Located(_names(unaliased), known=bool(unaliased))
+            located = _located(sources, alias.name, located if located.known else None)
         if located.known:  # others are the client's invention, and there is no end to them
             if len(self._located) >= REMEMBERED:
                 self._located.clear()
@@ -287,8 +285,10 @@ def _labels(sources: Iterable[Source]) -> frozenset[str]:
     return frozenset(label for source in sources for label in source.facts.capabilities)
 
 
-def _names(sources: Mapping[str, Source]) -> dict[str, str]:
-    return {endpoint: source.model.name for endpoint, source in sources.items()}
+def _located(sources: Mapping[str, Source], alias: str = "", unaliased: Located | None = None) -> Located:
+    names = {endpoint: source.model.name for endpoint, source in sources.items()}
+    cold = frozenset(endpoint for endpoint, source in sources.items() if source.model.cold)
+    return Located(names, alias, bool(names), cold, unaliased)
 
 
 def _claimed(found: Iterable[Mapping[str, Source]]) -> dict[str, Source]:

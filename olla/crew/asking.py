@@ -7,7 +7,7 @@ Each asks only where something strict depends on it; what is not limited is deci
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
@@ -202,13 +202,14 @@ class AskedFleet(Fleet):
         wanted: Requirements,
         now: float,
         preferred: Member | None = None,
+        cold: Collection[str] = (),
     ) -> Lease | Pending[Lease]:
         """See :class:`Fleet`."""
         if all(member.clear for member in candidates):
-            return super().lease(candidates, wanted, now, preferred)
+            return super().lease(candidates, wanted, now, preferred, cold)
         names = tuple(member.name for member in candidates)
         name = preferred.name if preferred is not None else ""
-        asked = self.desk.ask(Take(names, wanted, name), self.rules.queue_timeout + ALLOWANCE)
+        asked = self.desk.ask(Take(names, wanted, name, tuple(cold)), self.rules.queue_timeout + ALLOWANCE)
         number = self.desk.number()
 
         def taken(told: Taken) -> Lease:

@@ -8,18 +8,18 @@ from tests.support import SSE, Backend, ProxyCase, answer, chunk, on_each_engine
 
 
 class Told(ProxyCase):
-    """Two endpoints with the model ``m``."""
+    """Endpoints with the model ``m``."""
 
     def begin(self, kind: str, **proxy: Any) -> None:
         """Start with two servers of a kind."""
         self.a, self.b = Backend(play=says(answer({}))), Backend(play=says(answer({})))
         self.start({"a": self.a, "b": self.b}, {"type": kind}, proxy=proxy)
 
-    def served(self, times: int = 4) -> str:
+    def served(self, times: int = 4, session: str = "") -> str:
         """Say who answers some requests, one after the other."""
-        return "".join(
-            self.post("/olla/proxy/v1/chat/completions").field("X-Olla-Endpoint") or "-" for _ in range(times)
-        )
+        fields = {"X_Olla_Session_ID": session} if session else {}
+        asked = [self.post("/olla/proxy/v1/chat/completions", **fields) for _ in range(times)]
+        return "".join(one.field("X-Olla-Endpoint") or "-" for one in asked)
 
 
 @on_each_engine
@@ -118,3 +118,89 @@ class Slots(Told):
         self.start({"a": backend, "b": backend}, {"type": "llamacpp", "max_concurrent_requests": 2})
         self.assertEqual(self.shares(4), (2, 2))
         self.assertEqual(self.post("/olla/proxy/v1/chat/completions").got, b"")
+
+
+@on_each_engine
+class Loaded(Told):
+    """An LM Studio says which models it has loaded; the others would take a while (profiles.md §8.2)."""
+
+    def begin(self, balancer: str, *states: str, sticky: bool = False, **more: Any) -> None:
+        """Start with servers that have the model in these states."""
+        self.backends = {}
+        for name, state in zip("abc", states, strict=False):
+            listing = {"data": [{"id": "m", "type": "llm", "state": state} if state else {"id": "m"}]}
+            self.backends[name] = Backend(play=says(answer({})), tells={"/api/v0/models": answer(listing)})
+        proxy = {"load_balancer": balancer, "sticky_sessions": {"enabled": sticky, "key_sources": ["session_header"]}}
+        self.start(self.backends, {"type": "lm-studio", **more}, proxy=proxy)
+
+    def keep(self) -> None:
+        """Let no answer come to its end from now on."""
+        for backend in self.backends.values():
+            backend.play = says(SSE + chunk(b"data: 1\n\n"))
+
+    def test_one_after_the_other(self) -> None:
+        """Requests that come one after the other all go where the model is loaded, in turns."""
+        self.begin("least-connections", "not-loaded", "loaded", "loaded")
+        self.assertEqual(self.served(6).count("b"), 3)
+        self.assertEqual(self.served(6).count("c"), 3)
+
+    def test_no_more_than_its_share(self) -> None:
+        """At once, the load decides: nobody is spared because it has yet to load the model."""
+        self.begin("least-connections", "not-loaded", "loaded")
+        self.keep()
+        self.assertEqual(self.served(6), "bababa")
+
+    def test_nobody_says(self) -> None:
+        """With all or none of them loaded, or where a server does not say, they take turns as ever."""
+        for states in (("not-loaded",) * 2, ("loaded",) * 2, ("", "loaded")):
+            self.setUp()
+            self.begin("least-connections", *states)
+            self.assertEqual(self.served(), "abab", states)
+            self.stop()
+
+    def test_priority_comes_first(self) -> None:
+        """A higher priority wins, loaded or not; among equal ones the load decides, then what is loaded."""
+        self.begin("priority", "not-loaded", "loaded")
+        self.assertEqual(self.served(), "aaaa")
+        self.stop()
+        self.setUp()
+        self.begin("priority", "not-loaded", "loaded", priority=7)
+        self.assertEqual(self.served(8), "b" * 8)
+        self.keep()
+        self.assertIn("a", self.served(20))
+
+    def test_turns_are_turns(self) -> None:
+        """``round-robin`` asks one after the other, whatever they have loaded."""
+        self.begin("round-robin", "not-loaded", "loaded")
+        self.assertEqual(self.served(), "abab")
+
+    def test_health_comes_first(self) -> None:
+        """An endpoint that is down, or busy, is not asked for having the model."""
+        self.begin("least-connections", "not-loaded", "loaded", check_interval="2s", check_timeout="1s")
+        self.backends["b"].healthy = 500
+        self.network.wait(5.0)
+        self.assertEqual(self.served(), "aaaa")
+
+    def test_sessions_come_first(self) -> None:
+        """A session stays where it is, though the model be loaded elsewhere."""
+        self.begin("least-connections", "not-loaded", "loaded", sticky=True)
+        self.backends["b"].healthy = 500
+        self.network.wait(6.0)
+        self.assertEqual(self.served(1, "s"), "a")
+        self.backends["b"].healthy = 200
+        self.network.wait(30.0, 0.5)
+        self.assertEqual((self.served(2, "s"), self.served(2, "")), ("aa", "bb"))
+
+    def test_limits(self) -> None:
+        """One that works at its limit does not keep others waiting."""
+        self.begin("least-connections", "not-loaded", "loaded", max_concurrent_requests=1)
+        self.keep()
+        self.assertEqual(self.served(2), "ba")
+
+    def test_downloaded(self) -> None:
+        """What a Lemonade would have to download first is as good as not loaded (P19)."""
+        self.a, self.b = Backend(play=says(answer({}))), Backend(play=says(answer({})))
+        for backend, there in ((self.a, False), (self.b, True)):
+            backend.tells["/api/v1/models"] = answer({"data": [{"id": "m", "downloaded": there}]})
+        self.start({"a": self.a, "b": self.b}, {"type": "lemonade"})
+        self.assertEqual(self.served(), "bbbb")
