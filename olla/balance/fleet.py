@@ -31,7 +31,6 @@ from olla.pending import Pending
 
 __all__ = ["CheckOutcome", "Fleet", "HealthChange", "Lease", "Member", "Replaced", "Rules", "Status"]
 
-RESTED = frozenset({429, 503})
 COUNTED = frozenset({502, 503, 504})
 LONGEST_REST = 60.0
 UNTOLD_REST = 2.0
@@ -253,14 +252,15 @@ class Fleet:
         """
         Take note of the head of a reply.
 
-        :param status: of the reply; 429 and 503 make the endpoint rest, 502, 503 and 504 count for its breaker.
+        :param status: of the reply; some make the endpoint rest, 502, 503 and 504 count for its breaker.
         :param retry_after: seconds for which it asks to be left alone; without any it rests for two.
         """
         lease.answered = True
-        if status not in RESTED and status not in COUNTED:
+        rested = self.rules.rested
+        if status not in rested and status not in COUNTED:
             return
         self._now, member = now, lease.member
-        if status in RESTED:
+        if status in rested:
             rest = retry_after if retry_after and retry_after > 0.0 else UNTOLD_REST
             member.cool_until = max(member.cool_until, now + min(rest, LONGEST_REST))
         if status in COUNTED:

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from olla.balance.affinity import DISABLED, HIT, MISS, REPIN, Affinity, Key, Stay
 from olla.balance.eligible import Plan
-from olla.balance.fleet import COUNTED, RESTED, Fleet, Lease, Member, Replaced
+from olla.balance.fleet import COUNTED, Fleet, Lease, Member, Replaced
 from olla.balance.status import Status
 from olla.crew.desk import Desk, then
 from olla.crew.messages import (
@@ -223,7 +223,7 @@ class AskedFleet(Fleet):
     def answered(self, lease: Lease, status: int, retry_after: float | None, now: float) -> None:
         """See :class:`Fleet`; the owner hears of what says something of the endpoint."""
         super().answered(lease, status, retry_after, now)
-        if status in RESTED or status in COUNTED:
+        if status in self.rules.rested or status in COUNTED:
             self.desk.say(Answered(_number(lease), lease.member.name, status, retry_after))
 
     def succeeded(self, lease: Lease, now: float) -> None:

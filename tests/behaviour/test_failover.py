@@ -197,6 +197,20 @@ class Failover(InOrder):
         first.play = says(answer(b"no", 500))
         self.assertEqual(self.post().json, {"from": "good"})
 
+    def test_rest_after_a_listed_status(self) -> None:
+        """Who answers any listed status is left alone for its Retry-After, or two seconds (behaviour.md §12)."""
+        first = Backend(play=says(answer(b"overloaded", 529, Retry_After="20")))
+        good = self.begin(first, proxy={"retry": {"on_status_codes": [529, 500]}})
+        self.assertEqual([self.post().json for _ in range(3)], [{"from": "good"}] * 3)
+        self.assertEqual((len(first.seen), len(good.seen)), (1, 3))
+        self.network.wait(21.0)
+        first.play = says(answer(b"no", 500))
+        self.assertEqual([self.post().status for _ in range(3)], [200] * 3)
+        self.assertEqual((len(first.seen), len(good.seen)), (2, 6))
+        self.network.wait(2.5)
+        self.post()
+        self.assertEqual((len(first.seen), len(good.seen)), (3, 7))
+
     def test_all_busy(self) -> None:
         """With all busy the last one's answer is relayed, not wrapped, with its Retry-After (C58, R39)."""
         last = self.begin(Backend(play=says(answer(b"first", 503, Retry_After="3"))))
