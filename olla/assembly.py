@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import asdict, evolve
 
 from olla.balance.affinity import Stickiness
-from olla.balance.rules import Rules
+from olla.balance.rules import RESTED, Rules
 from olla.config import Config
 from olla.config.endpoints import EndpointConfig
 from olla.config.schema import StaticConfig
@@ -139,6 +139,7 @@ def fleet_rules(config: Config) -> Rules:
         open_duration=breaker.open_duration,
         half_open_max=breaker.half_open_max,
         warming_successes=check.warming_successes,
+        rested=RESTED.union(config.proxy.retry.on_status_codes),
         busy_latency=check.busy_latency,
     )
 

@@ -21,6 +21,7 @@ class ICandidate(Interface):
     endpoint: Endpoint = Attribute("the configured endpoint")
     in_flight: int = Attribute("requests that it works on now")
     capacity: int = Attribute("requests that it may work on at once; 0 for no limit")
+    size: int = Attribute("the same, or what it says that it works on at once; 0 for unknown")
     weight: float = Attribute("1.0 healthy, 0.3 busy, 0.1 warming")
 
 
@@ -34,6 +35,25 @@ class ISelector(Interface):
         :param candidates: endpoints able to serve now, in configured order, never empty.  Never mutated.
         :param wanted: what the request asks for.
         :return: one of ``candidates``, or ``None`` to let the first one have it.
+        """
+
+
+class IPreference(ISelector):
+    """
+    A selector that has reasons of its own, and to which several candidates may be as good.
+
+    Of these the ones come first that have the model loaded, where endpoints say so.  A selector that takes turns,
+    or is not to be meddled with, does not provide this.
+    """
+
+    def equals(candidates: Sequence[ICandidate]) -> Sequence[ICandidate]:
+        """
+        Give the best candidates, between which nothing but chance or a turn decides.
+
+        It must go by how busy they are: otherwise one that has loaded the model gets all of the requests for it.
+
+        :param candidates: as for ``select``.
+        :return: some of ``candidates``.
         """
 
 

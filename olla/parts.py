@@ -62,6 +62,7 @@ from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
 from olla.upstream.discovery import Discovery
 from olla.upstream.health import HealthChecker
+from olla.upstream.slots import SlotReader
 from olla.web.app import App, Pages, surface_of
 from olla.wire.compose import reply_head
 from olla.wire.transport import at_once
@@ -123,6 +124,7 @@ class Parts:
         self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
         self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__, assembly.measures(config))
         self._detector = Detector(self.asker, self.profiles, self._detected)
+        self._slots = SlotReader(self.asker, self.fleet.sized)
         self.discoveries = self._make_discoveries()
         self.checkers = self._make_checkers(self.fleet.members)
         self.upstream = self._make_upstream()
@@ -239,7 +241,7 @@ class Parts:
             lambda: [member for member in self.fleet.members if member.status.routable],
             self._listing,
             self._learned,
-            self._detector.detect,
+            self._look,
             self.asker,
             assembly.discovery_rules(self.config),
             self.bus.tell,
@@ -369,6 +371,10 @@ class Parts:
         if endpoint.profile == "auto" and url == f"{endpoint.url}/v1/models":
             url = endpoint.url + profile.model_discovery_path
         return url, profile.response_format
+
+    async def _look(self, member: Member) -> None:
+        await self._detector.detect(member)
+        await self._slots.read(member)
 
     def _learned(self, member: Member, models: tuple[ListedModel, ...]) -> None:
         now = self.clock()

@@ -109,6 +109,7 @@ class Backend(Factory):
 
     :ivar models: names that it lists.
     :ivar healthy: status of its health page.
+    :ivar tells: its answers to checks and listings at some paths.
     :ivar page: its answer to what pages of ours ask it; ``None`` for the one to checks.
     :ivar play: what it does with a request that is neither check nor listing.
     :ivar seen: such requests.
@@ -117,6 +118,7 @@ class Backend(Factory):
 
     models: Sequence[str] = ("m",)
     healthy: int = 200
+    tells: dict[str, bytes] = field(factory=dict)
     page: bytes | None = None
     play: Callable[[BackendConnection, Seen], None] = field(default=lambda connection, seen: None)
     seen: list[Seen] = field(factory=list)
@@ -139,6 +141,10 @@ class Backend(Factory):
             data = [{"id": name, "object": "model"} for name in self.models]
             if self.page is not None and agent.startswith("olla-Status"):
                 connection.transport.write(self.page)
+                return
+            told = self.tells.get(seen.line.decode().split(" ")[1])
+            if told is not None:
+                connection.transport.write(told)
                 return
             listing = agent.startswith("olla-Discovery")
             connection.transport.write(

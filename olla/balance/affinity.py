@@ -197,6 +197,8 @@ class Affinity:
 
 
 def overloaded(member: Member, candidates: Sequence[Member]) -> bool:
-    """Say whether a member has more than twice the candidates' mean to do, and more than a trifle."""
-    mean = sum(candidate.in_flight for candidate in candidates) / len(candidates)
-    return member.in_flight > max(SPILL_FACTOR * mean, SPILL_FLOOR)
+    """Say whether a member has more than twice the mean of the other candidates to do, and more than a trifle."""
+    if member.in_flight <= SPILL_FLOOR or len(candidates) == 1:
+        return False
+    others = sum(candidate.in_flight for candidate in candidates) - member.in_flight
+    return member.in_flight > SPILL_FACTOR * others / (len(candidates) - 1)  # its own part would outweigh one other

@@ -30,7 +30,9 @@ class Plan:
     :ivar decision: what model routing said; ``None`` when it was not asked.
     :ivar refusal: what to tell the client when there are no candidates.  It is not raised, because the decision
         belongs into the headers of that answer too.
-    :ivar refresh: members to list the models of; then ask :meth:`Narrowing.after_refresh`.
+    :ivar refresh: members to list the models of; then ask :meth:`Narrowing.narrow` again.
+    :ivar cold: names of endpoints that would have to load the model first.
+    :ivar brief: whether the passing of time alone may change it: somebody is left out for want of a listing.
     """
 
     candidates: tuple[Member, ...] = ()
@@ -38,6 +40,8 @@ class Plan:
     decision: Decision | None = None
     refusal: Refusal | None = None
     refresh: tuple[Member, ...] = ()
+    cold: frozenset[str] = frozenset()
+    brief: bool = False
 
 
 @define
@@ -78,7 +82,7 @@ class Narrowing:
         routable = [member for member in members if member.status.routable]
         if not wanted.model or not self.strategy.models_known:
             return self._without_model(routable, wanted) or Plan(refusal=no_endpoints(scope, members, now))
-        having = [member for member in routable if member.name in located.names]
+        located, having = at_hand(routable, located)
         if having:
             return self._with_model(having, wanted, located, refreshed, now)
         if not routable and not located.names and refreshed is None:
@@ -101,9 +105,10 @@ class Narrowing:
         now: float,
     ) -> Plan:
         """Choose among those that have the model: listing and path may prefer, never leave it without one."""
-        having = [member for member in having if member.listing_is_fresh(now)] or having
-        having = self._serving(having, wanted.path) or having
-        return Plan(tuple(having), located.names, self.strategy.found(located, len(having), refreshed))
+        listed = [member for member in having if member.listing_is_fresh(now)] or having
+        chosen = self._serving(listed, wanted.path) or listed
+        decision = self.strategy.found(located, len(chosen), refreshed)
+        return Plan(tuple(chosen), located.names, decision, cold=located.cold, brief=len(listed) < len(having))
 
     def _without_model(
         self, routable: list[Member], wanted: Requirements, decision: Decision | None = None
@@ -116,6 +121,16 @@ class Narrowing:
 
     def _serving(self, members: Sequence[Member], path: str) -> list[Member]:
         return [member for member in members if member.profile == AUTO or self.supports(member.profile, path)]
+
+
+def at_hand(routable: Sequence[Member], located: Located) -> tuple[Located, list[Member]]:
+    """Find who has the model; an alias of which nobody has any is a name like any other (behaviour.md §10)."""
+    having = [member for member in routable if member.name in located.names]
+    if not having and located.unaliased is not None:
+        instead = [member for member in routable if member.name in located.unaliased.names]
+        if instead:
+            return located.unaliased, instead
+    return located, having
 
 
 def no_endpoints(scope: Scope, members: Sequence[Member], now: float) -> Refusal:

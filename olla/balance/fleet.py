@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-import attrs
 from attrs import Factory, define, field, frozen
 
 from olla.balance.breaker import Breaker
 from olla.balance.health import Health, HealthChange
-from olla.balance.member import Member
+from olla.balance.member import Member, alike, allowed_of
 from olla.balance.queue import Queue
 from olla.balance.rules import Rules
 from olla.balance.status import CheckOutcome, Status
+from olla.balance.warmth import warm
 from olla.domain.endpoint import Endpoint
 from olla.domain.requirements import Requirements
 from olla.errors import (
@@ -23,7 +23,6 @@ from olla.errors import (
     ConnectFailed,
     NothingLeft,
     QueueFull,
-    RateLimited,
     UpstreamFailure,
 )
 from olla.events import Event
@@ -32,11 +31,9 @@ from olla.pending import Pending
 
 __all__ = ["CheckOutcome", "Fleet", "HealthChange", "Lease", "Member", "Replaced", "Rules", "Status"]
 
-RESTED = frozenset({429, 503})
 COUNTED = frozenset({502, 503, 504})
 LONGEST_REST = 60.0
 UNTOLD_REST = 2.0
-SPENT = "Every endpoint for this request has had as many requests as it may be sent for now"
 FULL = "Every endpoint for this request works at its limit, and as many wait for it as may"
 
 
@@ -138,6 +135,7 @@ class Fleet:
         wanted: Requirements,
         now: float,
         preferred: Member | None = None,
+        cold: Collection[str] = (),
     ) -> Lease | Pending[Lease]:
         """
         Choose an endpoint and count the request as in flight there.
@@ -149,6 +147,7 @@ class Fleet:
 
         :param candidates: members that can serve the request, in configured order, never empty, never mutated.
         :param preferred: has it if it has a free slot in that group, whatever the selector thinks.
+        :param cold: names of those that would have to load the model first: the last of equals to be chosen.
         :return: the lease, or what fires with it once a slot is free; that fails with
             :exc:`olla.errors.QueueFull` when it takes too long.  Cancelling it leaves the queue.
         :raise CircuitOpen: when every breaker refuses.
@@ -157,9 +156,9 @@ class Fleet:
         """
         for member in candidates:
             if not member.clear:
-                return self._lease_with_care(candidates, wanted, now, preferred)
+                return self._lease_with_care(candidates, wanted, now, preferred, cold)
         if preferred is None or preferred not in candidates:
-            preferred = self._ask(candidates, wanted)
+            preferred = self._ask(candidates, wanted, cold)
         preferred.in_flight += 1
         return Lease(preferred, self)
 
@@ -189,13 +188,18 @@ class Fleet:
             self._queue.serve()
 
     def _lease_with_care(
-        self, candidates: Sequence[Member], wanted: Requirements, now: float, preferred: Member | None
+        self,
+        candidates: Sequence[Member],
+        wanted: Requirements,
+        now: float,
+        preferred: Member | None,
+        cold: Collection[str],
     ) -> Lease | Pending[Lease]:
         self._now = now
         self._queue.serve()  # what became usable by the passing of time belongs to whoever waits longest
 
         def take() -> Lease | None:
-            return self._take(candidates, wanted, preferred)
+            return self._take(candidates, wanted, preferred, cold)
 
         return take() or self._queue_up(candidates, take, now)
 
@@ -211,27 +215,31 @@ class Fleet:
             raise QueueFull(FULL, 1)
         return queue.join(take, now, places)
 
-    def _take(self, candidates: Sequence[Member], wanted: Requirements, preferred: Member | None) -> Lease | None:
+    def _take(
+        self, candidates: Sequence[Member], wanted: Requirements, preferred: Member | None, cold: Collection[str]
+    ) -> Lease | None:
         now = self._now
         usable = [member for member in candidates if member.breaker.allows(now)]
         if not usable:
             wait = min(member.breaker.wait(now) for member in candidates)
             raise CircuitOpen("No endpoint is accepting requests", max(1, math.ceil(wait)))
         routable = [member for member in usable if member.status.routable]
-        allowed = _allowed(routable or usable, now)
+        allowed = allowed_of(routable or usable, now)
         ready = [member for member in allowed if not member.cooling(now)]
         free = [member for member in ready or allowed if not member.full]
         if not free:
             return None
         if preferred is None or preferred not in free:
             healthy = [member for member in free if member.status is Status.HEALTHY]
-            preferred = self._ask(healthy or free, wanted) if routable else free[0]
+            preferred = self._ask(healthy or free, wanted, cold) if routable else free[0]
         if preferred.bucket is not None:
             preferred.bucket.take(now)
         preferred.in_flight += 1
         return Lease(preferred, self, preferred.breaker.acquire(now) or 0)
 
-    def _ask(self, candidates: Sequence[Member], wanted: Requirements) -> Member:
+    def _ask(self, candidates: Sequence[Member], wanted: Requirements, cold: Collection[str]) -> Member:
+        if cold:
+            candidates = warm(self.selector, candidates, cold)
         chosen = self.selector.select(candidates, wanted)
         for member in candidates:
             if member is chosen:
@@ -244,14 +252,15 @@ class Fleet:
         """
         Take note of the head of a reply.
 
-        :param status: of the reply; 429 and 503 make the endpoint rest, 502, 503 and 504 count for its breaker.
+        :param status: of the reply; some make the endpoint rest, 502, 503 and 504 count for its breaker.
         :param retry_after: seconds for which it asks to be left alone; without any it rests for two.
         """
         lease.answered = True
-        if status not in RESTED and status not in COUNTED:
+        rested = self.rules.rested
+        if status not in rested and status not in COUNTED:
             return
         self._now, member = now, lease.member
-        if status in RESTED:
+        if status in rested:
             rest = retry_after if retry_after and retry_after > 0.0 else UNTOLD_REST
             member.cool_until = max(member.cool_until, now + min(rest, LONGEST_REST))
         if status in COUNTED:
@@ -324,7 +333,12 @@ class Fleet:
 
     def detected(self, member: Member, profile: str) -> None:
         """Take note of the kind of a member whose type was ``auto``."""
-        member.profile = profile
+        if profile != member.profile:
+            member.profile, member.size = profile, member.capacity
+
+    def sized(self, member: Member, slots: int) -> None:
+        """Take note of how many requests a member says that it works on at once; a limit of the operator's counts."""
+        member.size = member.capacity or slots
 
     def listed(self, member: Member, now: float) -> None:
         """Take note that a member's models have been listed."""
@@ -336,16 +350,3 @@ class Fleet:
         rules = self.rules
         breaker = Breaker(rules.failure_threshold, rules.open_duration, rules.lost_after, rules.half_open_max)
         return Member(endpoint, breaker)
-
-
-def _allowed(members: Sequence[Member], now: float) -> list[Member]:
-    """Leave out the members that have had their requests of this minute."""
-    allowed = [member for member in members if not member.until_allowed(now)]
-    if not allowed:
-        raise RateLimited(SPENT, math.ceil(min(member.until_allowed(now) for member in members)))
-    return allowed
-
-
-def alike(one: Endpoint, other: Endpoint) -> bool:
-    """Say whether two endpoints are configured in the same way."""
-    return attrs.astuple(one, recurse=False) == attrs.astuple(other, recurse=False)

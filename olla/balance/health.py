@@ -60,6 +60,8 @@ class Health:
                 status = Status.WARMING
         elif LOADING.get(member.profile) == outcome.status:
             wait = min(LOADING_PAUSE, member.endpoint.check_interval)
+        elif outcome.asleep:
+            wait = member.endpoint.check_interval  # nothing is wrong: whoever wakes it wants it back soon
         else:
             wait = self._failed(member)
         wait = jittered(wait, self.jitter())

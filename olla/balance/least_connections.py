@@ -9,36 +9,41 @@ from attrs import define, field
 from zope.interface import implementer
 
 from olla.domain.requirements import Requirements
-from olla.interfaces import ICandidate, ISelector
+from olla.interfaces import ICandidate, IPreference
 
 
-@implementer(ISelector)
+@implementer(IPreference)
 @define(eq=False)
 class LeastConnections:
     """
     Chooses the endpoint with the fewest requests for its size; equals take turns.
 
-    The size of an endpoint is its limit times the weight of its state.  One without a limit counts as large as the
-    largest limit among the candidates.
+    The size of an endpoint is its limit, or the slots that it says it has, times the weight of its state.  One of
+    unknown size counts as large as the largest among the candidates.
     """
 
     _turn: int = field(init=False, default=-1)
 
     def select(self, candidates: Sequence[ICandidate], wanted: Requirements) -> ICandidate:
         """Choose one of those whose load is least."""
+        equals = self.equals(candidates)
+        if len(equals) == 1:
+            return equals[0]
+        self._turn += 1
+        return equals[self._turn % len(equals)]
+
+    def equals(self, candidates: Sequence[ICandidate]) -> list[ICandidate]:
+        """Give those whose load is least."""
         largest = 0
         for candidate in candidates:
-            if candidate.capacity > largest:
-                largest = candidate.capacity
-        least, equals = inf, []
+            if candidate.size > largest:
+                largest = candidate.size
+        least, equals = inf, list[ICandidate]()
         for candidate in candidates:
-            size = (candidate.capacity or largest or 1) * candidate.weight
+            size = (candidate.size or largest or 1) * candidate.weight
             load = candidate.in_flight / size
             if load < least:
                 least, equals = load, [candidate]
             elif load == least:
                 equals.append(candidate)
-        if len(equals) == 1:
-            return equals[0]
-        self._turn += 1
-        return equals[self._turn % len(equals)]
+        return equals

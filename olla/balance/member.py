@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from attrs import Factory, define, field
+from attrs import Factory, astuple, define, field
 from zope.interface import implementer
 
 from olla.balance.breaker import Breaker
 from olla.balance.status import Status
 from olla.domain.bucket import Bucket
 from olla.domain.endpoint import Endpoint
+from olla.errors import RateLimited
 from olla.interfaces import ICandidate
 
 LISTING_PATIENCE = 10.0
+SPENT = "Every endpoint for this request has had as many requests as it may be sent for now"
 
 
 @implementer(ICandidate)
@@ -29,6 +31,7 @@ class Member:
     :ivar profile: canonical name of its kind; ``auto`` until it has been found out.
     :ivar in_flight: leases held on it.
     :ivar capacity: leases at once; 0 for no limit.
+    :ivar size: requests that it works on at once: its limit, else what it says of itself; 0 for unknown.
     :ivar bucket: of the requests that it is sent; ``None`` for no limit.
     :ivar weight: of its status.
     :ivar clear: healthy, unlimited, breaker closed, not cooling: nothing to think about before it is chosen.
@@ -49,6 +52,7 @@ class Member:
     capacity: int = field(
         init=False, default=Factory(lambda self: self.endpoint.max_concurrent_requests, takes_self=True)
     )
+    size: int = field(init=False, default=Factory(lambda self: self.capacity, takes_self=True))
     bucket: Bucket | None = field(init=False, default=Factory(lambda self: _bucket_of(self.endpoint), takes_self=True))
     weight: float = field(init=False, default=0.0)
     clear: bool = field(init=False, default=False)
@@ -104,6 +108,23 @@ class Member:
 def _bucket_of(endpoint: Endpoint) -> Bucket | None:
     rate = endpoint.requests_per_minute
     return Bucket(rate / 60, endpoint.request_burst) if rate else None
+
+
+def alike(one: Endpoint, other: Endpoint) -> bool:
+    """Say whether two endpoints are configured in the same way."""
+    return astuple(one, recurse=False) == astuple(other, recurse=False)
+
+
+def allowed_of(members: Sequence[Member], now: float) -> list[Member]:
+    """
+    Leave out the members that have had their requests of this minute.
+
+    :raise RateLimited: when nobody is left.
+    """
+    allowed = [member for member in members if not member.until_allowed(now)]
+    if not allowed:
+        raise RateLimited(SPENT, math.ceil(min(member.until_allowed(now) for member in members)))
+    return allowed
 
 
 def until_check(members: Iterable[Member], now: float) -> int | None:

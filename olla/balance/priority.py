@@ -8,10 +8,10 @@ from attrs import define
 from zope.interface import implementer
 
 from olla.domain.requirements import Requirements
-from olla.interfaces import ICandidate, ISelector
+from olla.interfaces import ICandidate, IPreference
 
 
-@implementer(ISelector)
+@implementer(IPreference)
 @define(eq=False)
 class Priority:
     """
@@ -34,3 +34,9 @@ class Priority:
             if left < 0.0:
                 return candidate
         return tier[-1]  # rounding may leave a crumb
+
+    def equals(self, candidates: Sequence[ICandidate]) -> list[ICandidate]:
+        """Give those of the highest priority that are in the best state and have the least to do."""
+        ranks = [(one.endpoint.priority, one.weight, -one.in_flight) for one in candidates]
+        best = max(ranks)
+        return [one for one, rank in zip(candidates, ranks, strict=True) if rank == best]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
+
+RESTED: Final = frozenset({429, 503})
 
 
 @frozen
@@ -17,6 +21,7 @@ class Rules:
     :ivar half_open_max: trials at once after that.
     :ivar lost_after: when a trial without a result makes way for another.
     :ivar warming_successes: good checks that an endpoint passes as ``warming`` after an outage.
+    :ivar rested: statuses of replies after which an endpoint is left alone for a while.
     :ivar busy_latency: a good check that took longer means busy; ``None`` for half of the endpoint's own limit.
     """
 
@@ -27,4 +32,5 @@ class Rules:
     half_open_max: int = 1
     lost_after: float = 30.0
     warming_successes: int = 2
+    rested: frozenset[int] = RESTED
     busy_latency: float | None = None

@@ -45,18 +45,22 @@ class CheckOutcome:
     :ivar latency: seconds that the last attempt took.
     :ivar error: why there was no answer; ``""`` when there was one.
     :ivar retry_after: seconds, from a ``Retry-After`` field in either form; ``None`` without a legible one.
+    :ivar asleep: whether the server is well but says that its engine sleeps.
     """
 
     status: int = 0
     latency: float = 0.0
     error: str = ""
     retry_after: float | None = None
+    asleep: bool = False
 
     @property
     def trouble(self) -> str:
         """What is wrong, in a few words; ``""`` when nothing is."""
         if self.status == 0:
             return self.error or "no answer"
+        if self.asleep:
+            return "the engine sleeps"
         return "" if 200 <= self.status < 300 else f"HTTP {self.status}"
 
 
@@ -72,6 +76,6 @@ def classify(outcome: CheckOutcome, busy_latency: float) -> Status:
         return Status.CONFIG_ERROR
     if outcome.status == 429:
         return Status.RATE_LIMITED
-    if not 200 <= outcome.status < 300:
+    if outcome.asleep or not 200 <= outcome.status < 300:
         return Status.UNHEALTHY  # a redirect as well: what could be followed has been
     return Status.BUSY if outcome.latency > busy_latency else Status.HEALTHY

@@ -255,9 +255,9 @@ class Catalog:
         self.entries()
         alias = self._aliases.find(model)
         sources = {} if alias is None else _claimed(self.listed(target) for target in alias.targets)
-        name = alias.name if alias is not None and sources else ""
-        sources = sources or self.listed(model)
-        located = Located({e: source.model.name for e, source in sources.items()}, name, bool(sources))
+        located = _located(self.listed(model))
+        if alias is not None and sources:
+            located = _located(sources, alias.name, located if located.known else None)
         if located.known:  # others are the client's invention, and there is no end to them
             if len(self._located) >= REMEMBERED:
                 self._located.clear()
@@ -283,6 +283,12 @@ def _can_be_written(model: ListedModel) -> bool:
 
 def _labels(sources: Iterable[Source]) -> frozenset[str]:
     return frozenset(label for source in sources for label in source.facts.capabilities)
+
+
+def _located(sources: Mapping[str, Source], alias: str = "", unaliased: Located | None = None) -> Located:
+    names = {endpoint: source.model.name for endpoint, source in sources.items()}
+    cold = frozenset(endpoint for endpoint, source in sources.items() if source.model.cold)
+    return Located(names, alias, bool(names), cold, unaliased)
 
 
 def _claimed(found: Iterable[Mapping[str, Source]]) -> dict[str, Source]:

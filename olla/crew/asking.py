@@ -7,13 +7,13 @@ Each asks only where something strict depends on it; what is not limited is deci
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from attrs import define, field, frozen
 
 from olla.balance.affinity import DISABLED, HIT, MISS, REPIN, Affinity, Key, Stay
 from olla.balance.eligible import Plan
-from olla.balance.fleet import COUNTED, RESTED, Fleet, Lease, Member, Replaced
+from olla.balance.fleet import COUNTED, Fleet, Lease, Member, Replaced
 from olla.balance.status import Status
 from olla.crew.desk import Desk, then
 from olla.crew.messages import (
@@ -202,13 +202,14 @@ class AskedFleet(Fleet):
         wanted: Requirements,
         now: float,
         preferred: Member | None = None,
+        cold: Collection[str] = (),
     ) -> Lease | Pending[Lease]:
         """See :class:`Fleet`."""
         if all(member.clear for member in candidates):
-            return super().lease(candidates, wanted, now, preferred)
+            return super().lease(candidates, wanted, now, preferred, cold)
         names = tuple(member.name for member in candidates)
         name = preferred.name if preferred is not None else ""
-        asked = self.desk.ask(Take(names, wanted, name), self.rules.queue_timeout + ALLOWANCE)
+        asked = self.desk.ask(Take(names, wanted, name, tuple(cold)), self.rules.queue_timeout + ALLOWANCE)
         number = self.desk.number()
 
         def taken(told: Taken) -> Lease:
@@ -222,7 +223,7 @@ class AskedFleet(Fleet):
     def answered(self, lease: Lease, status: int, retry_after: float | None, now: float) -> None:
         """See :class:`Fleet`; the owner hears of what says something of the endpoint."""
         super().answered(lease, status, retry_after, now)
-        if status in RESTED or status in COUNTED:
+        if status in self.rules.rested or status in COUNTED:
             self.desk.say(Answered(_number(lease), lease.member.name, status, retry_after))
 
     def succeeded(self, lease: Lease, now: float) -> None:
@@ -263,7 +264,7 @@ class AskedFleet(Fleet):
         if member is None:
             return None
         detected = member.profile != state.profile
-        member.profile, member.status = state.profile, Status(state.status)
+        member.profile, member.size, member.status = state.profile, state.size, Status(state.status)
         member.failures, member.last_error = state.failures, state.last_error
         member.last_check, member.next_check, member.latency = state.last_check, state.next_check, state.latency
         member.recovered_at, member.listed_at = state.recovered_at, state.listed_at

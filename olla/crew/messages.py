@@ -43,11 +43,12 @@ class Recall(Message, frozen=True):
 
 
 class Take(Message, frozen=True):
-    """A slot at one of ``candidates``, please; ``preferred`` if it is free."""
+    """A slot at one of ``candidates``, please; ``preferred`` if it is free, rather none of ``cold``."""
 
     candidates: tuple[str, ...]
     wanted: Requirements
     preferred: str
+    cold: tuple[str, ...]
 
 
 class Show(Message, frozen=True):
@@ -316,6 +317,7 @@ class State(Message, frozen=True):
 
     endpoint: str
     profile: str
+    size: int
     status: str
     failures: int
     last_error: str

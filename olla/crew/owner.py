@@ -271,6 +271,7 @@ def state_of(member: Member, now: float) -> State:
     return State(
         member.name,
         member.profile,
+        member.size,
         member.status.value,
         member.failures,
         member.last_error,

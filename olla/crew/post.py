@@ -149,7 +149,8 @@ class Post:
         try:
             if not candidates:
                 raise errors.NoEndpoints(NOBODY)
-            taken = fleet.lease(candidates, question.wanted, now, fleet.get(question.preferred))
+            preferred = fleet.get(question.preferred)
+            taken = fleet.lease(candidates, question.wanted, now, preferred, question.cold)
         except errors.Refusal as refusal:
             self._answer(number, _words(refusal))
             return

@@ -186,6 +186,7 @@ def _lemonade(name: str, entry: Entry) -> ListedModel:
         publisher=checkpoint.split("/")[0] if "/" in checkpoint else "",
         format=form,
         state="available" if entry.get("downloaded") is True else "",
+        missing=entry.get("downloaded") is False,
         extra=_extra(entry, "checkpoint", "recipe") + model.extra,
     )
 

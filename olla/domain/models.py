@@ -18,6 +18,7 @@ class ListedModel:
     :ivar context: tokens that fit into its window.
     :ivar modified: RFC 3339 time at which it was last changed, as listed.
     :ivar state: ``loaded``, ``not-loaded`` … in the backend's own word.
+    :ivar missing: whether the backend says that it would have to download it first.
     :ivar extra: anything else that a listing in the same dialect shows (``checkpoint``, ``recipe``, ``root`` …).
     """
 
@@ -39,4 +40,10 @@ class ListedModel:
     state: str = ""
     description: str = ""
     capabilities: tuple[str, ...] = ()
+    missing: bool = False
     extra: tuple[tuple[str, str | int | float | bool], ...] = ()
+
+    @property
+    def cold(self) -> bool:
+        """Whether the backend says that it would have to load it before it can answer."""
+        return self.missing or self.state == "not-loaded"

@@ -39,11 +39,15 @@ class Located:
     :ivar names: endpoint name to the backend's own name of the model.
     :ivar alias: the configured alias that the request named; ``""`` when it named a model.
     :ivar known: whether any endpoint has ever listed it, be it down now.
+    :ivar cold: names of the endpoints that say that they would have to load it first.
+    :ivar unaliased: where the model is that the alias's own name stands for, too; ``None`` when there is none.
     """
 
     names: Mapping[str, str] = Factory(dict)
     alias: str = ""
     known: bool = False
+    cold: frozenset[str] = frozenset()
+    unaliased: Located | None = None
 
 
 @frozen

@@ -224,7 +224,8 @@ class Forwarder:
         failed: UpstreamFailure | None = None
         while True:
             try:
-                lease = self.fleet.lease(left, wanted, self.clock(), stay.preferred if stay is not None else None)
+                preferred = stay.preferred if stay is not None else None
+                lease = self.fleet.lease(left, wanted, self.clock(), preferred, plan.cold)
                 if isinstance(lease, Pending):
                     lease = await self._queue(lease, story)
             except Refusal:

@@ -71,7 +71,7 @@ class Plans:
         plan = self._made.get(key)
         if plan is None:
             plan = self.make(scope, wanted)
-            if plan.candidates:
+            if plan.candidates and not plan.brief:
                 if len(self._made) >= REMEMBERED:
                     self._made.clear()  # paths with ids in them would otherwise keep all others out
                 self._made[key] = plan

@@ -60,14 +60,14 @@ class Discovery(Service):
     :ivar members: gives the endpoints to ask, those that can be asked now first.
     :ivar listing: gives the URL of an endpoint's listing, and the name of the parser for it.
     :ivar learned: takes an endpoint's models; they replace what it had.
-    :ivar detect: finds out what an endpoint of type ``auto`` is, before its listing is read.
+    :ivar look: finds out what else is to be known of an endpoint, its kind first, before its listing is read.
     :ivar tell: told of each listing and each failure.
     """
 
     members: Callable[[], Sequence[Member]]
     listing: Callable[[Member], tuple[str, str]]
     learned: Callable[[Member, tuple[ListedModel, ...]], None]
-    detect: Callable[[Member], Awaitable[None]]
+    look: Callable[[Member], Awaitable[None]]
     _asker: Asker
     _rules: DiscoveryRules
     tell: Callable[[Event], None]
@@ -144,7 +144,7 @@ class Discovery(Service):
                 self.read(member)
 
     async def _read(self, member: Member) -> None:
-        await self.detect(member)
+        await self.look(member)
         pause = self._rules.backoff
         for attempt in range(1, self._rules.attempts + 1):
             try:

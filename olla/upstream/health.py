@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from attrs import define, field
 from twisted.application.service import Service
@@ -22,6 +23,7 @@ PURPOSE = "HealthChecker"
 BODY_LIMIT = 65536
 ATTEMPTS = 3
 FIRST_PAUSE = 0.1
+SLEEPING: Final[Mapping[str, str]] = {"lmdeploy": "/is_sleeping"}  # by kind: where it says whether its engine sleeps
 
 
 @define(eq=False)
@@ -47,6 +49,7 @@ class HealthChecker(Service):
     _loop: LoopingCall = field(init=False)
     _checking: Deferred[Any] | None = field(init=False, default=None)
     _stopped: Deferred[Any] | None = field(init=False, default=None)
+    _asleep: bool = field(init=False, default=False)
     _log = Logger()
 
     def startService(self) -> None:
@@ -116,8 +119,25 @@ class HealthChecker(Service):
                 pause *= 2
             else:
                 spent = self._clock.seconds() - asked
-                return CheckOutcome(answer.status, spent, retry_after=retry_after(answer.retry_after, self.wall))
+                again = retry_after(answer.retry_after, self.wall)
+                asleep = 200 <= answer.status < 300 and await self._sleeps(endpoint.check_timeout - spent)
+                return CheckOutcome(answer.status, spent, retry_after=again, asleep=asleep)
         raise AssertionError("the last attempt returns")
+
+    async def _sleeps(self, seconds: float) -> bool:
+        """Say whether the engine sleeps; one that does not say so is awake, silence changes nothing."""
+        path, endpoint = SLEEPING.get(self.member.profile), self.member.endpoint
+        if path is None:
+            return False
+        try:
+            answer = await self._asker.ask(endpoint, endpoint.url + path, PURPOSE, BODY_LIMIT, seconds)
+            said = json.loads(answer.body) if answer.status == 200 else None
+        except Unanswered:
+            return self._asleep
+        except (ValueError, RecursionError):
+            said = None
+        self._asleep = isinstance(said, dict) and said.get("is_sleeping") is True
+        return self._asleep
 
     def _wait(self, seconds: float) -> Deferred[None]:
         waiting: Deferred[None] = Deferred(lambda _: call.cancel())

@@ -186,6 +186,14 @@ class AffinityTests(SynchronousTestCase):
         self.b.in_flight = 2
         self.assertEqual(self.serve(b"s", self.a), ("b", "hit"))
 
+    def test_spill_of_two(self) -> None:
+        """Of two endpoints one can have more than twice as much to do as well; one alone is never left."""
+        self.serve(b"s", self.b)
+        for others, own, expected in ((0, 2, "b"), (0, 3, None), (2, 4, "b"), (2, 5, None)):
+            self.a.in_flight, self.b.in_flight = others, own
+            self.assertEqual(self.serve(b"s", self.b, left=(self.a, self.b))[0], expected, (others, own))
+        self.assertEqual(self.serve(b"s", self.b, left=(self.b,)), ("b", "hit"))
+
     def test_spilled_to_itself(self) -> None:
         """A spilled request that the selector sends to its own endpoint all the same is a hit."""
         self.serve(b"s", self.b)

@@ -159,6 +159,8 @@ class NarrowTests(SynchronousTestCase):
         self.assertEqual(self.names(self.narrow(asks("m"), located=located, now=7.0)), "c")
         self.assertEqual(self.names(self.narrow(asks("m"), located=on(b="m"), now=7.0)), "b")
         self.assertEqual(self.names(self.narrow(asks("m"), located=located, now=16.0)), "bc")
+        briefs = [self.narrow(asks("m"), located=located, now=now).brief for now in (7.0, 16.0)]
+        self.assertEqual(briefs, [True, False])
         self.scene.fleet.listed(self.b, 7.5)
         self.assertEqual(self.names(self.narrow(asks("m"), located=located, now=8.0)), "bc")
 

@@ -15,7 +15,7 @@ from olla.balance.fleet import Member, Status
 from olla.balance.least_connections import LeastConnections
 from olla.balance.priority import Priority
 from olla.balance.round_robin import MOST_SETS, RoundRobin
-from olla.interfaces import ICandidate, ISelector, ISelectorFactory
+from olla.interfaces import ICandidate, IPreference, ISelector, ISelectorFactory
 from olla.plugins import selectors
 from tests.balance.support import WANTED, Scene, endpoint, set_status
 
@@ -64,9 +64,9 @@ class LeastConnectionsTests(SynchronousTestCase):
         self.assertEqual(chosen, ["e0", "e1"] * 2)
 
     def test_capacity(self) -> None:
-        """An endpoint that takes twice as many gets twice as many; no limit is as good as the largest (→ Do)."""
+        """An endpoint that takes twice as many gets twice as many; an unknown one is as good as the largest (→ Do)."""
         small, large, unlimited = members(1, 1, 1)
-        small.capacity, large.capacity = 2, 4
+        small.size, large.size = 2, 4
         for _ in range(10):
             LeastConnections().select((small, large, unlimited), WANTED).in_flight += 1  # type: ignore[misc]
         self.assertEqual((small.in_flight, large.in_flight, unlimited.in_flight), (2, 4, 4))
@@ -147,6 +147,16 @@ class FactoryTests(SynchronousTestCase):
             verifyObject(ISelectorFactory, factory)
             verifyObject(ISelector, factory.make({}))
         self.assertEqual([factory.name for factory in factories], ["least-connections", "round-robin", "priority"])
+
+    def test_preferences(self) -> None:
+        """Those that go by more than turns say between whom only chance decides: who is no busier than others."""
+        for factory, more in ((selectors.least_connections, [0, 2]), (selectors.priority, [0])):
+            selector = factory.make({})
+            verifyObject(IPreference, selector)
+            candidates = members(100, 100, 50)
+            candidates[1].in_flight = 1
+            self.assertEqual(IPreference(selector).equals(candidates), [candidates[number] for number in more])
+        self.assertFalse(IPreference.providedBy(selectors.round_robin.make({})))
 
     def test_new_each_time(self) -> None:
         """Each call makes a selector of its own, with turns of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.support import SSE, Backend, ProxyCase, answer, chunk, on_each_engine, request, says
+from tests.support import SSE, Backend, ProxyCase, answer, chunk, on_each_engine, request, resets, says
 
 
 @on_each_engine
@@ -86,3 +86,48 @@ class Aliases(ProxyCase):
         self.assertFalse(client.whole)
         self.assertIn("BACKEND_STREAM_ABORTED", client.body.decode())
         self.assertNotIn("[DONE]", json.dumps(client.body.decode()))
+
+
+@on_each_engine
+class Places(ProxyCase):
+    """``fast`` stands for ``one``, else for ``two``; each endpoint has a model of its own."""
+
+    def begin(self, *models: str) -> list[Backend]:
+        """Start with an endpoint for each model, preferred in this order."""
+        backends = [Backend(models=[model], play=says(answer({"from": model}))) for model in models]
+        named = dict(zip("abc", backends, strict=False))
+        self.start(named, model_aliases={"fast": ["one", "two"]}, proxy={"load_balancer": "priority"})
+        return backends
+
+    def told(self, model: str = "fast") -> tuple[int, str | None, str | None]:
+        """Ask for a model; give the status of the answer, the endpoint, and how the decision was made."""
+        client = self.post(body={"model": model})
+        return client.status, client.field("X-Olla-Endpoint"), client.field("X-Olla-Routing-Strategy")
+
+    def test_each_its_own(self) -> None:
+        """Amid one request each endpoint is asked for the model by the name it has there (B53)."""
+        one, two = self.begin("one", "two")
+        one.play = resets
+        client = self.post(body={"n": 1, "model": "fast"})
+        self.assertEqual((client.status, client.field("X-Olla-Model")), (200, "two"))
+        self.assertEqual([json.loads(seen.body)["model"] for seen in one.seen + two.seen], ["one", "two"])
+        self.assertEqual(two.seen[0].fields("X-Model"), ["two"])
+
+    def test_nobody_has_it(self) -> None:
+        """An alias of models that nobody has, or only who is down, is refused like a model, and not sent (B54)."""
+        (other,) = self.begin("other")
+        self.assertEqual(self.told(), (404, None, "strict"))
+        other.models = ["one"]
+        self.network.wait(310.0, 1.0)
+        other.healthy = 500
+        self.network.wait(10.0, 1.0)
+        self.assertEqual((self.told(), other.seen), ((503, None, "strict"), []))
+
+    def test_name_of_a_model_too(self) -> None:
+        """An alias none of whose models is at hand is a name like any other (behaviour.md §10)."""
+        one, fast = self.begin("one", "fast")
+        self.assertEqual(self.told(), (200, "a", "alias"))
+        one.healthy = 500
+        self.network.wait(10.0, 1.0)
+        self.assertEqual(self.told(), (200, "b", "strict"))
+        self.assertEqual([json.loads(seen.body)["model"] for seen in fast.seen], ["fast"])

@@ -45,6 +45,10 @@ class InOrder(ProxyCase):
         """Let an endpoint refuse connections from now on."""
         del self.network.listeners[9000 + number]
 
+    def listings(self, backend: Backend) -> list[Seen]:
+        """Give the times that a backend was asked for its models."""
+        return [seen for seen in backend.probes if "".join(seen.fields("User-Agent")).startswith("olla-Discovery")]
+
     def circuits(self) -> dict[str, str]:
         """Give the state of each endpoint's breaker."""
         return {one["name"]: one["circuit"] for one in self.status()["endpoints"]}
@@ -193,6 +197,20 @@ class Failover(InOrder):
         first.play = says(answer(b"no", 500))
         self.assertEqual(self.post().json, {"from": "good"})
 
+    def test_rest_after_a_listed_status(self) -> None:
+        """Who answers any listed status is left alone for its Retry-After, or two seconds (behaviour.md §12)."""
+        first = Backend(play=says(answer(b"overloaded", 529, Retry_After="20")))
+        good = self.begin(first, proxy={"retry": {"on_status_codes": [529, 500]}})
+        self.assertEqual([self.post().json for _ in range(3)], [{"from": "good"}] * 3)
+        self.assertEqual((len(first.seen), len(good.seen)), (1, 3))
+        self.network.wait(21.0)
+        first.play = says(answer(b"no", 500))
+        self.assertEqual([self.post().status for _ in range(3)], [200] * 3)
+        self.assertEqual((len(first.seen), len(good.seen)), (2, 6))
+        self.network.wait(2.5)
+        self.post()
+        self.assertEqual((len(first.seen), len(good.seen)), (3, 7))
+
     def test_all_busy(self) -> None:
         """With all busy the last one's answer is relayed, not wrapped, with its Retry-After (C58, R39)."""
         last = self.begin(Backend(play=says(answer(b"first", 503, Retry_After="3"))))
@@ -257,14 +275,16 @@ class Failover(InOrder):
         self.assertEqual((client.status, client.json["error"]["code"]), (502, "BACKEND_UNREACHABLE"))
 
     def test_back_by_the_next_check(self) -> None:
-        """A check in good order makes an endpoint serve again that a request found refusing (B80, R44)."""
+        """A check in good order makes an endpoint serve again, listed anew, that refused a request (B80, R44)."""
         first = Backend(play=says(answer({"from": "first"})))
         self.begin(first)
         self.refuse(0)
         self.assertEqual(self.post().json, {"from": "good"})
         self.network.listeners[9000] = first
+        listings = len(self.listings(first))
         self.network.wait(40.0)
         self.assertEqual(self.post().json, {"from": "first"})
+        self.assertEqual(len(self.listings(first)), listings + 1)
 
     def test_one_dies_under_load(self) -> None:
         """A hundred requests at once, one endpoint dead: all are answered, by as many at the other (R43)."""

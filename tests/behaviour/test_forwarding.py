@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.support import SSE, Backend, ProxyCase, answer, chunked, on_each_engine, says, says_and_closes
+from tests.support import SSE, Backend, ProxyCase, answer, chunk, chunked, on_each_engine, says, says_and_closes
 
 
 @on_each_engine
@@ -76,23 +76,28 @@ class Forwarding(ProxyCase):
         self.assertRegex(client.field("X-Olla-Response-Time") or "", r"^\d+ms$")
 
     def test_stream_passes_piece_by_piece(self) -> None:
-        """Each event arrives before the next one is made, and all fields before the first (C26, C38, B81)."""
-        backend = Backend(play=says(SSE))
-        self.start({"a": backend})
-        client = self.post()
-        self.assertEqual((client.status, client.body), (200, b""))
-        self.assertEqual(client.field("X-Olla-Endpoint"), "a")
-        (connection,) = [one for one in backend.connections if one.lost is None and one._backend.seen][-1:]
-        for number in range(3):
-            event = b"data: %d\n\n" % number
-            connection.transport.write(chunked(event)[: -len(b"0\r\n\r\n")])
+        """Each event or line arrives before the next one is made, all fields before the first (C26, C38, B81)."""
+        for head, form in (
+            (SSE, b"data: %d\n\n"),
+            (SSE.replace(b"text/event-stream", b"application/x-ndjson"), b'{"n":%d}\n'),
+        ):
+            self.setUp()
+            backend = Backend(play=says(head))
+            self.start({"a": backend})
+            client = self.post()
+            self.assertEqual((client.status, client.body), (200, b""))
+            self.assertEqual(client.field("X-Olla-Endpoint"), "a")
+            (connection,) = [one for one in backend.connections if one.lost is None and one._backend.seen][-1:]
+            events = [form % number for number in range(3)]
+            for number, event in enumerate(events, 1):
+                connection.transport.write(chunk(event))
+                self.network.pump()
+                self.assertEqual(client.body, b"".join(events[:number]))
+            self.assertFalse(client.whole)
+            connection.transport.write(b"0\r\n\r\n")
             self.network.pump()
-            self.assertTrue(client.body.endswith(event))
-        self.assertFalse(client.whole)
-        connection.transport.write(b"0\r\n\r\n")
-        self.network.pump()
-        self.assertTrue(client.whole)
-        self.assertEqual(client.body, b"data: 0\n\ndata: 1\n\ndata: 2\n\n")
+            self.assertEqual((client.whole, client.body), (True, b"".join(events)))
+            self.stop()
 
     def test_close_delimited_body_is_whole(self) -> None:
         """A body that ends with the backend's connection reaches the client with a proper end (R27)."""

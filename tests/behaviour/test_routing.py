@@ -116,6 +116,7 @@ class Strategies(RoutingCase):
             "optimistic all": (200, "optimistic", "fallback", "all_healthy_fallback"),
             "discovery off": (503, "discovery", "rejected", "model_unavailable_no_refresh"),
             "discovery": (503, "discovery", "rejected", "model_unavailable_after_discovery"),
+            "discovery compatible": (503, "discovery", "rejected", "model_unavailable_after_discovery"),
             "discovery all": (200, "discovery", "fallback", "all_healthy_after_discovery"),
         }.items():
             self.setUp()
@@ -232,3 +233,27 @@ class Refreshing(RoutingCase):
         first.transport.abortConnection()
         self.network.pump()
         self.assertEqual(second.status, 200)
+
+
+@on_each_engine
+class Returning(RoutingCase):
+    """An endpoint that comes back after an outage."""
+
+    def test_listing_that_never_comes(self) -> None:
+        """Ten seconds after an outage an endpoint serves what it had, listed since or not (behaviour.md §4)."""
+        self.b.models = ["m"]
+        endpoint = {"check_interval": "1s", "check_timeout": "500ms"}
+        self.start({"a": self.a, "b": self.b}, endpoint, proxy={"load_balancer": "round-robin"})
+        self.b.healthy = 500
+        self.network.wait(3.0, 0.1)
+        self.assertEqual(self.served(), {"a"})
+        self.stop_listing()
+        self.b.healthy = 200
+        self.network.wait(8.0, 0.1)
+        self.assertEqual(self.served(), {"a"})
+        self.network.wait(10.0, 0.1)
+        self.assertEqual(self.served(), {"a", "b"})
+
+    def served(self) -> set[str | None]:
+        """Say who answers four requests."""
+        return {self.post().field("X-Olla-Endpoint") for _ in range(4)}

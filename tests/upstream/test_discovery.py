@@ -284,7 +284,7 @@ class StopTests(DiscoveryCase):
             list,
             discovery.listing,
             discovery.learned,
-            discovery.detect,
+            discovery.look,
             self.asker,
             self.rules,
             print,
