@@ -57,6 +57,10 @@ class FrontRequest(StockRequest):
     def parseCookies(self) -> None:
         """Cookies mean nothing here."""
 
+    def getRequestHostname(self) -> bytes:
+        """Give Klein a name: no route depends on what a client calls us (R11), and a Unix socket has none."""
+        return b"olla"
+
     def gotLength(self, length: int | None) -> None:
         """The head is complete; look at what the client announces."""
         channel = self.channel

@@ -20,6 +20,7 @@ from tests.process.test_program import CHAT, ProgramCase
 
 PATH = "/olla/openai/v1/chat/completions"
 JSON = {"Content-Type": "application/json"}
+HEALTH = b"GET /internal/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 QUICK = {**CHAT, "stream": False, "max_tokens": 1}
 
 
@@ -177,6 +178,7 @@ class Workers(ProgramCase):
         program = self.run_program("--demo", config=config, port=port).wait()
         path = str(program.folder / "olla.sock")
         self.assertIn(b'"healthy"', self.ask_unix(path))
+        self.assertIn(b'"healthy"', self.ask_unix(path, b"GET /internal/health HTTP/1.0\r\n\r\n"))
         one = self.workers(program, 1)[0]
         os.kill(one.pid, signal.SIGTERM)
         self.until(lambda: self.pid_of(program, 1) not in (None, one.pid))
@@ -186,12 +188,12 @@ class Workers(ProgramCase):
         self.assertEqual(program.end()[0], 0)
         self.assertFalse(os.path.exists(path))
 
-    def ask_unix(self, path: str) -> bytes:
-        """Ask for the health page over a Unix socket."""
+    def ask_unix(self, path: str, request: bytes = HEALTH) -> bytes:
+        """Send a request, by default for the health page, over a Unix socket."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(PATIENCE)
             client.connect(path)
-            client.sendall(b"GET /internal/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            client.sendall(request)
             data = b""
             while more := client.recv(65536):
                 data += more
