@@ -188,4 +188,6 @@ def _plain(value: object) -> Value:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    """Keep both ends: what went wrong stands at the end of a traceback."""
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[:half]}…{text[-half:]}"

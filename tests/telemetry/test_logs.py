@@ -84,6 +84,13 @@ class LogObserverTests(SynchronousTestCase):
         self.logger().info("{body}", body="x" * 100_000)
         self.assertLess(len(self.written[0]), 10_000)
 
+    def test_cut_in_the_middle(self) -> None:
+        """Of a long text both ends are kept: what went wrong stands at the end of a traceback."""
+        self.logger().info("{text}", text="first" + "x" * 100_000 + "last")
+        text = self.line()["text"]
+        self.assertTrue(text.startswith("first"))
+        self.assertTrue(text.endswith("last"))
+
     def test_braces(self) -> None:
         """A message that is no format is written all the same."""
         self.logger(as_text).info("{")
