@@ -9,8 +9,7 @@ from secrets import token_bytes
 from typing import Any
 
 import psutil
-from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,7 +17,6 @@ from olla import __version__, assembly
 from olla.balance.affinity import Affinity
 from olla.balance.eligible import Narrowing, Plan
 from olla.balance.fleet import Fleet, Member
-from olla.balance.status import CheckOutcome
 from olla.balance.strategy import Refreshed, Strategy
 from olla.catalog.aliases import Aliases
 from olla.catalog.catalog import Catalog
@@ -29,7 +27,6 @@ from olla.dialect.envelope import error_body, error_fields
 from olla.dialect.identity import Identities
 from olla.dialect.target import read_target
 from olla.domain.message import Head, Request
-from olla.domain.models import ListedModel
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
@@ -57,17 +54,13 @@ from olla.telemetry.output import Telemetry
 from olla.telemetry.translators import TranslatorFigures
 from olla.upstream.agent import AgentUpstream
 from olla.upstream.ask import Asker
-from olla.upstream.detect import Detector
 from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
-from olla.upstream.discovery import Discovery
-from olla.upstream.health import HealthChecker
-from olla.upstream.slots import SlotReader
+from olla.watch import Watch
 from olla.web.app import App, Pages, surface_of
 from olla.wire.compose import reply_head
 from olla.wire.transport import at_once
 
-FIRST_LOOK = 2.0
 REMEMBERED_PATHS = 4096
 
 
@@ -78,14 +71,15 @@ class Parts:
     :ivar clock: seconds, never going back.
     :ivar network: the reactor as what listens and connects: on engine ``olla`` its connections send at once.
     :ivar asker: asks endpoints for pages of theirs.
-    :ivar checkers: one for each endpoint.
-    :ivar discoveries: reads listings; empty when the configuration switches that off.
+    :ivar watch: finds out how the endpoints are, and what they have.
+    :ivar watches: whether that is done here.
     :ivar secret: makes keys of sessions that nobody can guess.
     :ivar counts: whether what the status pages show is counted here.
     :ivar workers: processes that share the work, and ``worker_id`` which of them this is; 0 for the first.
     """
 
     counts = True
+    watches = True
     workers = 1
     worker_id = 0
     _log = Logger()
@@ -121,12 +115,19 @@ class Parts:
         self.readiness = Readiness()
         self._supported: dict[tuple[str, str], bool] = {}
         self.asker = Asker(reactor, __version__)
-        self._turn = DeferredSemaphore(config.discovery.health_check.max_concurrent)
         self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__, assembly.measures(config))
-        self._detector = Detector(self.asker, self.profiles, self._detected)
-        self._slots = SlotReader(self.asker, self.fleet.sized)
-        self.discoveries = self._make_discoveries()
-        self.checkers = self._make_checkers(self.fleet.members)
+        self.watch = Watch(
+            config,
+            reactor,
+            self.asker,
+            self.fleet,
+            self.catalog,
+            self.readiness,
+            self.profiles,
+            self._detected,
+            self.bus.tell,
+            here=self.watches,
+        )
         self.upstream = self._make_upstream()
         self.gate = self._make_gate()
         self.admission = self._make_admission()
@@ -225,29 +226,6 @@ class Parts:
             pool.max_per_host,
         )
 
-    def _make_checkers(self, members: Sequence[Member]) -> list[HealthChecker]:
-        return [self._make_checker(member) for member in members]
-
-    def _make_checker(self, member: Member) -> HealthChecker:
-        return HealthChecker(
-            member, self.asker, self._checked, self._turn, lambda pause: pause, time.time, self._reactor
-        )
-
-    def _make_discoveries(self) -> list[Discovery]:
-        return [self._make_discovery()] if self.config.discovery.model_discovery.enabled else []
-
-    def _make_discovery(self) -> Discovery:
-        return Discovery(
-            lambda: [member for member in self.fleet.members if member.status.routable],
-            self._listing,
-            self._learned,
-            self._look,
-            self.asker,
-            assembly.discovery_rules(self.config),
-            self.bus.tell,
-            self._reactor,
-        )
-
     def _make_narrowing(self) -> Narrowing:
         routing = self.config.model_registry.routing_strategy
         strategy = Strategy(
@@ -329,63 +307,13 @@ class Parts:
         return self._reread(members, wanted).addTimeout(limit, self._reactor, lambda late, seconds: False)
 
     def _reread(self, members: Sequence[Member], wanted: Requirements) -> Deferred[bool]:
-        return self.discoveries[0].refresh(members)
+        return self.watch.list_anew(members)
 
-    # What endpoints tell ---------------------------------------------------------------------------------------
+    # What pages show -------------------------------------------------------------------------------------------
 
-    def await_first_looks(self) -> None:
-        """Let early requests wait until each endpoint has been looked at, but not for long."""
-        all_looks = gatherResults([self._first_look(checker) for checker in self.checkers])
-        late = self._reactor.callLater(FIRST_LOOK, self.readiness.reached)
-
-        def reached(_: object) -> None:
-            if late.active():
-                late.cancel()
-                self.readiness.reached()
-
-        all_looks.addBoth(reached)
-        self._late = late
-
-    async def _listed_once(self, checker: HealthChecker) -> None:
-        await checker.first
-        if self.discoveries and checker.member.status.routable:
-            await self.discoveries[0].read(checker.member)
-
-    def _first_look(self, checker: HealthChecker) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._listed_once(checker))
-
-    def _checked(self, member: Member, outcome: CheckOutcome) -> float:
-        now = self.clock()
-        was_routable = member.status.routable
-        self.fleet.checked(member, outcome, now)
-        if member.status.routable and not was_routable and self.discoveries:
-            self.discoveries[0].read(member)
-        return max(0.05, member.next_check - now)
-
-    def _listing(self, member: Member) -> tuple[str, str]:
-        endpoint = member.endpoint
-        profile = self.profiles.get(member.profile)
-        if profile is None:
-            return endpoint.model_url, "openai"
-        url = endpoint.model_url
-        if endpoint.profile == "auto" and url == f"{endpoint.url}/v1/models":
-            url = endpoint.url + profile.model_discovery_path
-        return url, profile.response_format
-
-    async def _look(self, member: Member) -> None:
-        await self._detector.detect(member)
-        await self._slots.read(member)
-
-    def _learned(self, member: Member, models: tuple[ListedModel, ...]) -> None:
-        now = self.clock()
-        self.catalog.update(member.endpoint, models, now, time.time(), member.profile)
-        self.fleet.listed(member, now)
-
-    def _detected(self, member: Member, profile: str) -> None:
-        self.fleet.detected(member, profile)
+    def _detected(self, member: Member) -> None:
         self.adapter.detected(member)
         self.plans.forget()
-        self._log.info("Endpoint type detected", endpoint=member.name, type=profile)
 
     def endpoint_views(self) -> Mapping[str, EndpointView]:
         views = {}
@@ -421,7 +349,7 @@ class Parts:
         alive = [member.name for member in self.fleet.members if member.status.routable]
         self.catalog.sweep(self.clock(), self.config.model_registry.unification.stale_threshold, alive)
 
-    def reload(self, config: Config, parent: MultiService) -> None:
+    def reload(self, config: Config) -> None:
         """Take all but address and engine from ``config``; what did not change keeps its state."""
         before, self.config = self.config, config
         known_anew = (config.profiles, config.model_rules) != (before.profiles, before.model_rules)
@@ -431,46 +359,29 @@ class Parts:
         if config.proxy.load_balancer != before.proxy.load_balancer:
             self.fleet.selector = self._make_selector()
         replaced = self.fleet.replace(assembly.endpoints_of(config))
-        for checker in [one for one in self.checkers if one.member in replaced.removed]:
-            self.checkers.remove(checker)
-            checker.disownServiceParent()
         for member in replaced.removed:
             self.adapter.forget(member.endpoint)
             self.upstream.drop(member.endpoint)
-            self.asker.forget(member.endpoint)
-            self._detector.forget(member)
-            for discovery in self.discoveries:
-                discovery.forget(member)
             self.catalog.forget(member.endpoint)
-        for checker in self._make_checkers(replaced.added):
-            self.checkers.append(checker)
-            checker.setServiceParent(parent)
+        self.watch.replace(replaced)
         self.catalog.rename(Aliases(config.model_aliases))
         self.plans.forget()
         self.gate = self._make_gate()
         self.telemetry.show_from(config.logging.level)
-        for discovery in self.discoveries if known_anew else ():
-            discovery.refresh(discovery.members())
+        if known_anew:
+            self.watch.list_anew()
 
     def _replace_profiles(self, config: Config) -> None:
         """Know other kinds of backends, and read what they have listed by other rules."""
         self.profiles = assembly.profiles_of(config)
         self._supported.clear()
-        self._detector.profiles = self.profiles
-        for member in self.fleet.members:
-            if member.profile not in self.profiles:
-                self._detector.forget(member)
-                self.fleet.detected(member, member.endpoint.profile)
+        self.watch.know(self.profiles)
         self.adapter.replace(self.profiles, self.fleet.members)
         self.routes.replace(self.profiles, assembly.disabled_prefixes(config))
         self.catalog.reread(FactReader(naming_rules(config.model_rules), self.profiles))
 
     def close(self) -> Deferred[Any]:
         """Close what is open to backends; fires when it is."""
-        late = getattr(self, "_late", None)
-        if late is not None and late.active():
-            late.cancel()
-        self.readiness.reached()
         return self.upstream.close()
 
     # Faults ----------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ class ProxyService(MultiService):
         ]
         if config.server.rate_limits.cleanup_interval:
             self._sweeps.append(self._every(config.server.rate_limits.cleanup_interval, parts.forget_clients))
-        for service in (*parts.telemetry.services, *parts.checkers, *parts.discoveries):
+        for service in (*parts.telemetry.services, parts.watch):
             service.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
@@ -133,7 +133,6 @@ class ProxyService(MultiService):
         super().startService()
         for loop, seconds in self._sweeps:
             loop.start(seconds, now=False)
-        self.parts.await_first_looks()
         self._announce()
 
     def stopService(self) -> Deferred[Any]:
@@ -167,7 +166,7 @@ class ProxyService(MultiService):
         self._log.info("Configuration reloaded", config=loaded.source)
 
     def _take(self, config: Config) -> None:
-        self.parts.reload(config, self)
+        self.parts.reload(config)
 
     def _make_parts(self, outputs: Sequence[Callable[[bytes], object]]) -> Parts:
         return Parts(self._config, self._reactor, outputs)

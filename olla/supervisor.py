@@ -139,7 +139,7 @@ class SupervisorService(ProxyService):
         return Shown(page.status, tuple(page.fields), page.body, page.tag, page.zippable)
 
     def _read(self, members: Sequence[Any]) -> Deferred[bool]:
-        return gatherResults([one.refresh(members) for one in self.parts.discoveries]).addCallback(any)
+        return self.parts.watch.list_anew(members)
 
     def _listed(self, event: ModelsListed) -> None:
         member = self.parts.fleet.get(event.endpoint.name)

@@ -48,15 +48,13 @@ from olla.domain.requirements import Requirements
 from olla.events import AttemptFailed, Event, Finished, Limited, SizeRefused
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
-from olla.parts import FIRST_LOOK, Parts
+from olla.parts import Parts
 from olla.proxy.admission import HEALTH, PROXY, Admission
 from olla.proxy.objects import Objects
 from olla.proxy.waiting import as_deferred
 from olla.service import ProxyService
 from olla.signals import Signals
 from olla.tap import Process
-from olla.upstream.discovery import Discovery
-from olla.upstream.health import HealthChecker
 from olla.web.app import Pages, Query
 from olla.web.page import Page
 
@@ -71,7 +69,7 @@ class WorkerParts(Parts):
     :ivar reporter: tells what has happened.
     """
 
-    counts = False
+    counts = watches = False
 
     def __init__(self, setting: Setting, reactor: Any, desk: Desk) -> None:
         """Make them; nothing is asked before ``desk`` is connected."""
@@ -107,10 +105,6 @@ class WorkerParts(Parts):
         """Take over how much others work on."""
         assert isinstance(self.fleet, AskedFleet)
         self.fleet.share(news.others)
-
-    def await_first_looks(self) -> None:
-        """Let early requests wait until the owner has looked at each endpoint, but not for long."""
-        self._late = self._reactor.callLater(FIRST_LOOK, self.readiness.reached)
 
     # Making ----------------------------------------------------------------------------------------------------
 
@@ -148,12 +142,6 @@ class WorkerParts(Parts):
             desk=self.desk,
             limited=lambda kind: self._limited[kind],
         )
-
-    def _make_checkers(self, members: Sequence[Member]) -> list[HealthChecker]:
-        return []
-
-    def _make_discoveries(self) -> list[Discovery]:
-        return []
 
     def _make_pages(self) -> Pages:
         """Have the pages that tell of all made by the owner."""

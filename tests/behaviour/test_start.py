@@ -76,7 +76,7 @@ class Starting(ProxyCase):
         self.assertIn(port.number, self.network.listeners)
         stopping = self.proxy.stopService()
         self.assertNotIn(port.number, self.network.listeners)
-        checkers = self.proxy.parts.checkers
+        checkers = self.proxy.parts.watch.checkers
         self.network.wait(12.0, 0.05)
         self.successResultOf(stopping)
         self.assertEqual({checker.running for checker in checkers}, {0})
