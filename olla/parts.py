@@ -23,15 +23,11 @@ from olla.catalog.catalog import Catalog
 from olla.catalog.facts import FactReader
 from olla.catalog.shown import EndpointView
 from olla.config import Config
-from olla.dialect.envelope import error_body, error_fields
 from olla.dialect.identity import Identities
-from olla.dialect.target import read_target
-from olla.domain.message import Head, Request
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
-from olla.errors import InternalError, Refusal, TooManyClients
-from olla.events import HealthChanged, ModelsListed, SizeRefused
+from olla.events import HealthChanged, ModelsListed
 from olla.interfaces import IExchange, ISelector
 from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
@@ -41,14 +37,13 @@ from olla.pending import Task
 from olla.plugged import limiter_factories, selector_factories
 from olla.proxy.adapt import Adapter
 from olla.proxy.admission import Admission
-from olla.proxy.answers import REASONS, Answers
+from olla.proxy.answers import Answers
 from olla.proxy.forward import Forwarder
 from olla.proxy.narrowing import Narrower, Plans, Readiness
 from olla.proxy.objects import Objects
 from olla.proxy.refreshing import Refresher
 from olla.proxy.routes import Routes
 from olla.proxy.session import Sessions
-from olla.proxy.story import Story
 from olla.telemetry.bus import Bus
 from olla.telemetry.output import Telemetry
 from olla.telemetry.translators import TranslatorFigures
@@ -57,8 +52,8 @@ from olla.upstream.ask import Asker
 from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
 from olla.watch import Watch
-from olla.web.app import App, Pages, surface_of
-from olla.wire.compose import reply_head
+from olla.web.app import App, Pages
+from olla.web.unread import Unread
 from olla.wire.transport import at_once
 
 REMEMBERED_PATHS = 4096
@@ -157,6 +152,7 @@ class Parts:
             time.time,
         )
         self.pages = self._make_pages()
+        self.unread = Unread(self.admission, self.answers, self.routes, self.pages.fixed, self.bus.tell, self.clock)
         policy = assembly.policy(config)
         self.app = App(self.admission, self.answers, self.routes, self.forwarder, self.pages, self._crashed, policy)
 
@@ -244,40 +240,6 @@ class Parts:
         task = Task(self.forwarder.forward(exchange), lambda error: self._crashed(exchange.request.id))
         task.start()
         return task
-
-    def admit_unread(self, request: Request) -> None:
-        """
-        Ask the limiters about a request whose body has yet to come; a page of ours, or a preflight, is let in.
-
-        :raise Refusal: when it may not come in; nobody needs to read the body.
-        """
-        if self.routes.is_proxied(request.method, request.target) and not self.answers.cors.is_preflight(request):
-            self.admission.admit_unread(request, self.clock())
-
-    def refuse_unread(self, refusal: Refusal, request: Request) -> bytes:
-        """Make the whole answer to a request that is refused before it has been read."""
-        self.admission.identify(request)
-        target = read_target(request.target)
-        story = Story(request, surface_of(target.path if target is not None else ""))
-        story.outcome = "rejected"
-        if refusal.status in (413, 431):
-            self.bus.tell(SizeRefused(request.client, refusal.status))
-        fields, body = self.answers.refusal(refusal, story, story.surface)
-        if isinstance(refusal, InternalError):
-            self._log.error("A body could not be kept", request_id=request.id, error=str(refusal.__cause__))
-        self.bus.tell(story.finished(self.clock()))
-        head = Head(refusal.status, REASONS.get(refusal.status, b"Bad Request"), fields, len(body))
-        bodiless = request.method == b"HEAD"
-        return reply_head(head, bodiless=bodiless, persistent=False) + (b"" if bodiless else body)
-
-    def refuse_connection(self) -> bytes:
-        """Make the whole answer to a client that comes when as many are connected as may be."""
-        refusal, request = TooManyClients(), Request(b"", b"", [], received=self.clock())
-        self.admission.identify(request)
-        body = error_body(refusal, request.id, "proxy")
-        fields = [*error_fields(refusal), *self.answers.common(request)]
-        head = Head(refusal.status, REASONS[refusal.status], fields, len(body))
-        return reply_head(head, bodiless=False, persistent=False) + body
 
     def _admit(self, client: str, kind: str, now: float) -> Any:
         return self.gate.admit(client, kind, now)

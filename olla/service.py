@@ -93,12 +93,12 @@ class ProxyService(MultiService):
         self.parts = parts = self._make_parts(outputs)
         self.resource = parts.app.resource()
         sizes = assembly.sizes(config)
-        self.site = FrontSite(self.resource, sizes, parts.clock, parts.admit_unread, parts.refuse_unread, reactor)
+        self.site = FrontSite(self.resource, sizes, parts.clock, parts.unread.admit, parts.unread.refuse, reactor)
         fronts: list[FrontSite | ChannelFactory] = [self.site]
         if config.proxy.engine == "olla":
             takes = parts.routes.is_proxied
             own = ChannelFactory(
-                self.site, sizes, parts.clock, takes, parts.begin, parts.admit_unread, parts.refuse_unread
+                self.site, sizes, parts.clock, takes, parts.begin, parts.unread.admit, parts.unread.refuse
             )
             fronts.insert(0, own)
         self.fronts: list[Door | FrontSite | ChannelFactory] = [*fronts]
@@ -176,7 +176,7 @@ class ProxyService(MultiService):
             return sum(front.connected for front in fronts)
 
         parts = self.parts
-        return Door(fronts[0], limit, inside, self._others, self._counted, parts.clock, parts.refuse_connection)
+        return Door(fronts[0], limit, inside, self._others, self._counted, parts.clock, parts.unread.turn_away)
 
     def _others(self) -> int:
         """Count the clients of other processes."""

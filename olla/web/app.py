@@ -31,6 +31,7 @@ from olla.web.policy import Policy
 from olla.web.site import FrontRequest
 
 READ = ["GET", "HEAD"]
+MODELS = "/olla/models"
 OPEN = frozenset({b"/internal/health", b"/openapi.json"})  # what a policy does not close
 Query = Mapping[bytes, list[bytes]]
 
@@ -79,9 +80,9 @@ class App:
         app: Any = self._klein
         for path, page in self.pages.fixed.items():
             app.route(path, methods=READ, endpoint=path)(self._fixed(page))
-        app.route("/olla/models", methods=READ, endpoint="models")(self._models)
-        app.route("/olla/models/", methods=READ, endpoint="models/")(self._models)
-        app.route("/olla/models/<path:id>", methods=READ, endpoint="model")(self._model)
+        app.route(MODELS, methods=READ, endpoint="models")(self._models)
+        app.route(f"{MODELS}/", methods=READ, endpoint="models/")(self._models)
+        app.route(f"{MODELS}/<path:id>", methods=READ, endpoint="model")(self._model)
         app.route("/olla/<prefix>", endpoint="prefix")(self._under_olla)
         app.handle_errors(WrongMethod)(self._wrong_method)
         app.handle_errors(NotFound)(self._not_found)
@@ -300,7 +301,7 @@ def surface_of(path: str) -> str:
         return "internal"
     if path.startswith("/olla/anthropic/"):
         return "anthropic"
-    return "models" if path == "/olla/models" or path.startswith("/olla/models/") else "proxy"
+    return "models" if path == MODELS or path.startswith(f"{MODELS}/") else "proxy"
 
 
 def parse_qs_bytes(target: bytes) -> Query:

@@ -204,6 +204,25 @@ class Sizes(ProxyCase):
             self.assertRefused(client, 413, "REQUEST_TOO_LARGE")
             self.assertEqual(client.field("Connection"), "close")
 
+    def test_place_before_size(self) -> None:
+        """Of a body that is too large, and in no place for one, the place is told (http-api.md §1.2, §9.3)."""
+        self.begin(max_body_size=SMALL)
+        for path, status, code in (
+            ("/nowhere", 404, "ROUTE_NOT_FOUND"),
+            ("/olla/nobody/v1/x", 404, "UNKNOWN_PROVIDER"),
+            ("/olla/models", 405, "METHOD_NOT_ALLOWED"),
+            ("/olla/models/m", 405, "METHOD_NOT_ALLOWED"),
+            ("/internal/status", 405, "METHOD_NOT_ALLOWED"),
+            ("/olla/ollama/api/pull", 501, "NOT_SUPPORTED"),
+            ("/olla/ollama/api/chat", 413, "REQUEST_TOO_LARGE"),
+        ):
+            for chunked in (False, True):
+                client = self.send(request("POST", path, b"x" * (SMALL + 1), detour=chunked))
+                self.assertRefused(client, status, code)
+                self.assertEqual(client.field("Connection"), "close")
+                self.assertEqual(client.field("Allow"), "GET, HEAD" if status == 405 else None)
+        self.assertEqual(self.backend.seen, [])
+
     def test_fields(self) -> None:
         """What is refused before it was read has the fields of any error of its route (SC3, http-api.md §4.3)."""
         self.begin(max_body_size=SMALL, max_header_size=4096)
