@@ -130,7 +130,7 @@ class SiteExchange:
         for name, values in stock.responseHeaders.getAllRawHeaders():  # somebody else's server names itself
             headers.setRawHeaders(name, values)
         stock.responseHeaders = headers
-        if head.length is not None and head.status not in BODILESS:
+        if head.length is not None and head.status != 204:
             headers.setRawHeaders(b"Content-Length", [b"%d" % head.length])
         self._length = 0 if head.status in BODILESS or self.request.method == b"HEAD" else head.length
         if not stock.channel.persistent or getattr(stock.channel.site, "draining", False):

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import json
 
-from tests.support import SSE, Backend, ProxyCase, answer, chunk, chunked, on_each_engine, says, says_and_closes
+from tests.support import (
+    HEADER_END,
+    SSE,
+    Backend,
+    ProxyCase,
+    answer,
+    chunk,
+    chunked,
+    on_each_engine,
+    request,
+    says,
+    says_and_closes,
+)
 
 
 @on_each_engine
@@ -106,6 +118,16 @@ class Forwarding(ProxyCase):
         client = self.post()
         self.assertEqual((client.body, client.whole), (b"all of it", True))
 
+    def test_length_without_a_body(self) -> None:
+        """The length that a 304 tells of what it stands for goes on, as that of an answer to ``HEAD`` does (R26)."""
+        for method, first in (("GET", b"304 Not Modified"), ("HEAD", b"200 OK")):
+            backend = Backend(play=says(b"HTTP/1.1 " + first + b"\r\nETag: x\r\nContent-Length: 8\r\n\r\n"))
+            self.start({"a": backend})
+            client = self.send(request(method, "/olla/proxy/x"))
+            self.assertEqual((client.field("Content-Length"), client.field("Transfer-Encoding")), ("8", None))
+            self.assertEqual(client.got.partition(HEADER_END)[2], b"")
+            self.stop()
+
     def test_interim_answers_are_skipped(self) -> None:
         """1xx answers are not the answer, and are not passed on (R25)."""
         reply = b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer(b"yes")
@@ -120,8 +142,6 @@ class Forwarding(ProxyCase):
         client = self.post(body={"model": "m", "n": 1})
         first = client.body
         client.got = b""
-        from tests.support import request
-
         body = {"model": "m", "n": 2}
         client.transport.write(request("POST", "/olla/openai/v1/completions", body, self.detour))
         self.network.pump()
