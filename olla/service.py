@@ -19,8 +19,8 @@ from olla.listening import CannotOpen
 from olla.parts import Parts
 from olla.web.process import summary
 from olla.web.site import FrontSite
-from olla.wire.channel import ChannelFactory
 from olla.wire.door import Door
+from olla.wire.front import ChannelFactory
 
 SWEEP = 0.2
 FORGETTING = 300.0

@@ -8,25 +8,26 @@ another server's protocol with its bytes, once and for good for that connection.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory, IPushProducer, ITCPTransport
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from olla.domain.message import EMPTY, Body, Request
 from olla.errors import HeadersTooLarge, Refusal, RequestTooLarge, Stalled
-from olla.interfaces import IExchange
 from olla.limits.address import unmapped
 from olla.pending import Task
 from olla.wire.body import Intake
 from olla.wire.exchange import Exchange
 from olla.wire.gather import REQUEST_LINE, RequestGatherer, first_line
 from olla.wire.head import RequestHead, parse_request, policy_size
-from olla.wire.recent import LONGEST_FIGURE, Recent, apart
-from olla.wire.sizes import Sizes
+from olla.wire.recent import LONGEST_FIGURE, apart
+
+if TYPE_CHECKING:
+    from olla.wire.front import ChannelFactory
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"})
 ALLOWANCE = 4096
@@ -340,91 +341,3 @@ class Channel(Protocol):
 
     def _expire_after(self, seconds: float) -> None:
         self._expires = self.factory.clock() + seconds if seconds else NEVER
-
-
-@implementer(IProtocolNegotiationFactory)
-class ChannelFactory(Factory):
-    """
-    Makes channels, and sweeps over them.
-
-    :ivar site: has the connections that are handed over; it keeps its own limits and is swept by its owner.
-    :ivar sizes: limits of size and time.
-    :ivar clock: seconds, never going back.
-    :ivar takes: says of method and target whether a plain request for it is ours.
-    :ivar begin: starts to answer a whole request.
-    :ivar admit: lets in a request whose body has yet to come, which keeps what the limiters say; may raise a
-        :class:`~olla.errors.Refusal`.
-    :ivar refuse: makes the whole response, head and body, to a request that is refused before it was read.
-    :ivar channels: those that are open.
-    :ivar recent: the heads of plain requests of late.
-    :ivar draining: whether connections are closed after the answer that runs.
-    """
-
-    noisy = False
-
-    def __init__(
-        self,
-        site: Any,
-        sizes: Sizes,
-        clock: Callable[[], float],
-        takes: Callable[[bytes, bytes], bool],
-        begin: Callable[[IExchange], Task],
-        admit: Callable[[Request], object],
-        refuse: Callable[[Refusal, Request], bytes],
-    ) -> None:
-        """Get collaborators; see the class."""
-        self.site = site
-        self.sizes = sizes
-        self.clock = clock
-        self.takes = takes
-        self.begin = begin
-        self.admit = admit
-        self.refuse = refuse
-        self.channels: set[Channel] = set()
-        self.recent: Recent[RequestHead] = Recent(clock)
-        self.draining = False
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """Make the channel of one connection."""
-        channel = Channel()
-        channel.factory = self
-        return channel
-
-    def acceptableProtocols(self) -> list[bytes]:
-        """Name the one protocol that is spoken here, for TLS clients that ask (RFC 7301)."""
-        return [b"http/1.1"]
-
-    def startFactory(self) -> None:
-        """A port begins to listen."""
-        self.site.doStart()
-
-    def stopFactory(self) -> None:
-        """No port listens any more."""
-        self.site.doStop()
-
-    def sweep(self, now: float) -> None:
-        """Enforce the deadlines; to be called a few times a second."""
-        self.recent.sweep(now)
-        for channel in tuple(self.channels):
-            channel.check(now)
-
-    def drain(self) -> None:
-        """Close what is idle now, and each other connection after its answer."""
-        self.draining = True
-        for channel in tuple(self.channels):
-            channel.retire()
-
-    @property
-    def busy(self) -> int:
-        """Connections on which a request is being read or answered."""
-        return sum(channel.busy for channel in self.channels)
-
-    @property
-    def connected(self) -> int:
-        """Connections that are open."""
-        return len(self.channels)
-
-    def abort(self) -> None:
-        """Cut every connection."""
-        for channel in tuple(self.channels):
-            channel.transport.abortConnection()

@@ -33,7 +33,7 @@ from olla.pending import Task
 from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
 from olla.upstream.limits import Patience, Sockets
-from olla.wire.channel import ChannelFactory
+from olla.wire.front import ChannelFactory
 from olla.wire.sizes import Sizes
 from olla.wire.transport import at_once
 from tests.wire.ends import FLOOD, Client, Engine, Engines, Page, certificate

@@ -17,7 +17,8 @@ from olla.domain.message import Head, Request
 from olla.errors import Refusal
 from olla.interfaces import IExchange, IPaced
 from olla.pending import Pending, Task
-from olla.wire.channel import HELD, Channel, ChannelFactory
+from olla.wire.channel import HELD, Channel
+from olla.wire.front import ChannelFactory
 from olla.wire.gather import RequestGatherer
 from olla.wire.sizes import Sizes
 from tests.wire.payloads import GET, HOST, ODD, PLAIN, REQUESTS, get
