@@ -33,13 +33,16 @@ def main() -> int:
                 for target in targets:
                     if not (scenario.heavy and target.light):
                         found.setdefault(target.name, []).append(_once(bench, scenario, target, number + 1))
+    if options.out is not None:
+        options.out.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
+    for earlier in options.also:
+        rounds = {**json.loads(earlier.read_text(encoding="utf-8")), **rounds}
+        scenarios = [one for one in SCENARIOS.values() if one.name in rounds]
     results = Results(scenarios, targets, rounds, skipped)
     if not options.smoke:
         print(f"\n{tables(results)}\n{goals(results)}")
     if options.page:
         Path(options.page).write_text(page(results), encoding="utf-8")
-    if options.out is not None:
-        options.out.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
     return int(any(results.errors(one.name, shape) for one in scenarios for shape in SHAPES))
 
 
@@ -52,6 +55,14 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--only", default="", help="targets, separated by commas; all without")
     parser.add_argument("--page", default="", help="where the page is written")
     parser.add_argument("--out", type=Path, help="where each round's figures are written, as JSON")
+    parser.add_argument(
+        "--also",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="OUT",
+        help="an earlier --out of this machine, for scenarios that are not measured now",
+    )
     parser.add_argument("--smoke", action="store_true", help="see in seconds that all of it runs; figures mean nothing")
     return parser
 

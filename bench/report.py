@@ -136,9 +136,11 @@ def _machine(results: Results) -> str:
         if line.startswith("model name"):
             cpu = line.partition(":")[2].strip()
             break
-    rounds = max((len(one) for each in results.rounds.values() for one in each.values()), default=0)
+    counts = {len(one) for each in results.rounds.values() for one in each.values()}
+    rounds = max(counts, default=0)
     said = [
-        f":Measured: {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, {rounds} round{'s' if rounds != 1 else ''}",
+        f":Measured: {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, {rounds} round{'s' if rounds != 1 else ''}"
+        f"{' at most' if len(counts) > 1 else ''}",
         f":Machine: {cpu}, {os.cpu_count()} cores, {platform.system()} {platform.release()} {platform.machine()},"
         f" load {os.getloadavg()[2]:.2f} over the last 15 minutes",
         *(f":{target.name}: {target.version}" for target in results.targets if target.version),
