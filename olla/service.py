@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import Cooperator, LoopingCall, SchedulerStopped, deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 
 from olla import assembly
@@ -90,6 +92,8 @@ class ProxyService(MultiService):
         self._read_again = read_again
         self._hurry: Deferred[None] = Deferred()
         self._stopping: Deferred[Any] | None = None
+        self._sweeping = False
+        self._cooperator = Cooperator(lambda: lambda: True, lambda turn: reactor.callLater(0, turn))
         self.parts = parts = self._make_parts(outputs)
         self.resource = parts.app.resource()
         sizes = assembly.sizes(config)
@@ -232,6 +236,7 @@ class ProxyService(MultiService):
         for loop, _ in self._sweeps:
             if loop.running:
                 loop.stop()
+        self._cooperator.stop()
         if self._config.engineering.show_nerdstats:
             self._log.info("What the process has cost", **summary(self.parts.figures()))
         await gatherResults([_done(super().stopService()), self.parts.close()])
@@ -259,10 +264,21 @@ class ProxyService(MultiService):
 
     def _sweep(self) -> None:
         now = self.parts.clock()
-        self.parts.upstream.sweep(now)
         self.parts.fleet.sweep(now)
-        for front in self.fronts:
-            front.sweep(now)
+        if self._sweeping:
+            return  # the last one goes on, between other things
+        steps = chain(self.parts.upstream.sweep(now), *(front.sweep(now) for front in self.fronts))
+        for _ in steps:  # there is more than should be done at once
+            self._sweeping = True
+            self._cooperator.cooperate(steps).whenDone().addErrback(self._sweep_failed).addBoth(self._swept)
+            break
+
+    def _sweep_failed(self, failure: Failure) -> None:
+        if failure.check(SchedulerStopped) is None:
+            self._log.failure("A sweep failed for a fault of our own", failure=failure)
+
+    def _swept(self, _: object) -> None:
+        self._sweeping = False
 
 
 def _done(waiting: Any) -> Deferred[Any]:

@@ -12,7 +12,7 @@ from olla.events import Event
 
 E = TypeVar("E", bound=Event)
 
-MANY = 64
+MANY = 16
 ENOUGH = 1024 * 1024
 
 

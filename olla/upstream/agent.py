@@ -9,7 +9,7 @@ for byte, where ``Agent.request`` would take a URI apart and put it together aga
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attrs import Factory, define, field
@@ -26,6 +26,7 @@ from olla.domain.message import Outgoing
 from olla.errors import BadReply, BrokenBody, ClosedEarly, HeadTimeout, UpstreamFailure
 from olla.interfaces import IReply, IUpstream
 from olla.pending import Pending
+from olla.turns import in_parts
 from olla.upstream.agent_reply import AgentReply
 from olla.upstream.dial import Dialler, failure_of
 from olla.upstream.guard import Guard, Guarded, GuardFactory
@@ -292,11 +293,10 @@ class AgentUpstream:
         """Watch no longer over ``attempt``."""
         self._attempts.discard(attempt)
 
-    def sweep(self, now: float) -> None:
-        """Enforce the limits; to be called a few times a second."""
-        for attempt in tuple(self._attempts):
-            attempt.check(now, self.patience)
+    def sweep(self, now: float) -> Iterator[None]:
+        """Enforce the limits, in parts; to be called a few times a second."""
         self.recent.sweep(now)
+        yield from in_parts(self._attempts, lambda attempt: attempt.check(now, self.patience))
 
     def close(self) -> Deferred[Any]:
         """Close the idle connections; fires when they are gone."""

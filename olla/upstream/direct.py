@@ -8,7 +8,7 @@ is what they share: for each endpoint the way to connect, kept connections, and 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -22,6 +22,7 @@ from olla.domain.endpoint import Endpoint
 from olla.domain.message import Outgoing
 from olla.interfaces import IReply, IUpstream
 from olla.pending import Pending
+from olla.turns import in_parts
 from olla.upstream.attempt import Attempt
 from olla.upstream.dial import failure_of
 from olla.upstream.limits import Patience
@@ -197,12 +198,11 @@ class DirectUpstream:
         self._attempts.add(attempt)
         return attempt.start()
 
-    def sweep(self, now: float) -> None:
-        """Enforce the limits; to be called a few times a second."""
-        for attempt in tuple(self._attempts):
-            attempt.check(now, self.patience)
+    def sweep(self, now: float) -> Iterator[None]:
+        """Enforce the limits, in parts; to be called a few times a second."""
         self._pool.sweep(now)
         self._recent.sweep(now)
+        yield from in_parts(self._attempts, lambda attempt: attempt.check(now, self.patience))
 
     def drop(self, endpoint: Endpoint) -> None:
         """Forget an endpoint that is configured no more; what runs there runs on."""

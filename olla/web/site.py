@@ -8,7 +8,7 @@ deadlines that a dripping client cannot push back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from twisted.web.server import Site
 from olla.domain.message import Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
+from olla.turns import in_parts
 from olla.wire.gather import REQUEST_LINE
 from olla.wire.head import MAX_FIELDS, RequestHead, parse_request
 from olla.wire.recent import Recent, apart
@@ -379,11 +380,10 @@ class FrontSite(Site):
         """It is gone."""
         self._channels.discard(channel)
 
-    def sweep(self, now: float) -> None:
-        """Enforce the deadlines; to be called a few times a second."""
+    def sweep(self, now: float) -> Iterator[None]:
+        """Enforce the deadlines, in parts; to be called a few times a second."""
         self.recent.sweep(now)
-        for channel in tuple(self._channels):
-            channel.check(now)
+        yield from in_parts(self._channels, lambda channel: channel.check(now))
 
     def drain(self) -> None:
         """Close what is idle now, and each other connection after its answer."""

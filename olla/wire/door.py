@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
@@ -11,6 +11,8 @@ from twisted.internet.tcp import Connection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from olla.turns import in_parts
 
 LINGER = 2.0
 MOST_LEAVING = 100
@@ -112,10 +114,10 @@ class Door(Factory):
         """No port listens any more."""
         self.front.doStop()
 
-    def sweep(self, now: float) -> None:
-        """See out those who linger, and take note of who has left; to be called a few times a second."""
-        for client in [client for client, until in self.leaving.items() if now >= until]:
-            client.transport.abortConnection()
+    def sweep(self, now: float) -> Iterator[None]:
+        """See out those who linger, in parts, and take note of who has left; to be called a few times a second."""
+        late = {client for client, until in self.leaving.items() if now >= until}
+        yield from in_parts(late, lambda client: client.transport.abortConnection())
         inside = self.inside()
         self._count(inside)
         if self._turned_away and inside + self.others() < self.limit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
@@ -13,6 +13,7 @@ from olla.domain.message import Request
 from olla.errors import Refusal
 from olla.interfaces import IExchange
 from olla.pending import Task
+from olla.turns import in_parts
 from olla.wire.channel import Channel
 from olla.wire.head import RequestHead
 from olla.wire.recent import Recent
@@ -79,11 +80,10 @@ class ChannelFactory(Factory):
         """No port listens any more."""
         self.site.doStop()
 
-    def sweep(self, now: float) -> None:
-        """Enforce the deadlines; to be called a few times a second."""
+    def sweep(self, now: float) -> Iterator[None]:
+        """Enforce the deadlines, in parts; to be called a few times a second."""
         self.recent.sweep(now)
-        for channel in tuple(self.channels):
-            channel.check(now)
+        yield from in_parts(self.channels, lambda channel: channel.check(now))
 
     def drain(self) -> None:
         """Close what is idle now, and each other connection after its answer."""

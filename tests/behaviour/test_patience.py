@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from olla import turns
 from tests.support import (
     SSE,
     Backend,
@@ -91,6 +92,24 @@ class ForBackends(Held):
         self.network.wait(2.5)
         self.say(answer(b"late"))
         self.assertEqual((client.status, client.body), (200, b"late"))
+
+    def test_crowd(self) -> None:
+        """Each of many has its time, though no look at all of them is taken at once (C35)."""
+        self.patch(turns, "PART", 2)
+        clients = [self.begin(proxy={"response_header_timeout": "2s"})] + [self.post() for _ in range(8)]
+        self.network.wait(1.5)
+        self.assertEqual([client.got for client in clients], [b""] * 9)
+        self.network.wait(2.0)
+        self.assertEqual([client.status for client in clients], [502] * 9)
+
+    def test_crowd_at_the_end(self) -> None:
+        """A look that is not over when all ends leaves nothing behind."""
+        self.patch(turns, "PART", 1)
+        self.begin()
+        for _ in range(8):
+            self.post()
+        self.network.advance(0.21)
+        self.stop()
 
     def test_silence(self) -> None:
         """Silence for ``read_timeout`` cuts within a second of it; each byte starts the time anew (B83, B84)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -100,7 +101,7 @@ class DirectTests(SynchronousTestCase):
         """Let time go by, with a sweep in each quarter of a second."""
         for _ in range(int(seconds * 4)):
             self.clock.advance(0.25)
-            self.upstream.sweep(self.clock.seconds())
+            deque(self.upstream.sweep(self.clock.seconds()))
 
     def failure_of(self, pending: Pending[T], kind: type[Exception]) -> Any:
         """Give what ``pending`` has failed with."""

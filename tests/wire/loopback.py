@@ -12,6 +12,7 @@ import os
 import resource
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -79,7 +80,7 @@ class LoopbackTests(TestCase):
             self.refuse,
         )
         self.port = self.network.listenTCP(0, self.front, interface="127.0.0.1")
-        self.sweep = LoopingCall(lambda: self.front.sweep(REACTOR.seconds()))
+        self.sweep = LoopingCall(lambda: deque(self.front.sweep(REACTOR.seconds())))
         self.sweep.start(0.05)
 
     def listen_backend(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from hypothesis import given, settings
@@ -145,7 +146,7 @@ class ChannelTests(SynchronousTestCase):
         """Let time go by, with a sweep in each quarter of a second."""
         for _ in range(int(seconds * 4)):
             self.clock.advance(0.25)
-            self.factory.sweep(self.clock.seconds())
+            deque(self.factory.sweep(self.clock.seconds()))
 
 
 class RequestTests(ChannelTests):
