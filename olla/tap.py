@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -173,18 +173,19 @@ def makeService(options: Options) -> IService:
 
     process = Process()
     loaded = options.loaded
-    config = loaded.config
+    with_demo: Callable[[Loaded], Loaded] = _as_it_is
     if options["demo"]:
-        config = _with_demo(process, config, reactor)
+        with_demo = _start_demo(process, loaded.config, reactor)
+        loaded = with_demo(loaded)
+    config = loaded.config
     remarks = (*loaded.warnings, *loaded.notes)
-    read_again = None if options["demo"] else options.load
     log_file = log_file_of(options.parent or {})
     try:
         outputs = outputs_of_a_process(config.logging.output == "file", log_file)
     except OSError as error:
         _fail(f"no log file {log_file}: {error.strerror}")
     made = ProxyService if config.server.workers == 1 else _supervisor(config)
-    proxy = made(config, reactor, remarks, loaded.source, read_again, outputs)
+    proxy = made(config, reactor, remarks, loaded.source, lambda: with_demo(options.load()), outputs)
     process.observer = proxy.parts.telemetry.observer
     proxy.setServiceParent(process)
     Signals(reactor, proxy.reload, proxy.hurry).setServiceParent(process)
@@ -212,8 +213,12 @@ def _supervisor(config: Config) -> type[ProxyService]:
     return SupervisorService
 
 
-def _with_demo(process: MultiService, config: Any, reactor: Any) -> Any:
-    """Start the embedded engines, and put them in the place of the configured endpoints."""
+def _start_demo(process: MultiService, config: Config, reactor: Any) -> Callable[[Loaded], Loaded]:
+    """
+    Start the embedded engines.
+
+    :return: what puts them in the place of the configured endpoints.
+    """
     from olla.assembly import with_endpoints
     from olla.demo.service import DemoService, banner
 
@@ -223,7 +228,11 @@ def _with_demo(process: MultiService, config: Any, reactor: Any) -> Any:
     host = config.server.host if config.server.host not in ("", "0.0.0.0", "::") else "localhost"
     # Not through sys.stdout, which twistd has turned into a log by then.
     reactor.callWhenRunning(print, banner(f"http://{host}:{config.server.port}"), file=sys.__stdout__, flush=True)
-    return with_endpoints(config, demo.endpoints)
+    return lambda loaded: evolve(loaded, config=with_endpoints(loaded.config, demo.endpoints))
+
+
+def _as_it_is(loaded: Loaded) -> Loaded:
+    return loaded
 
 
 def _fail(text: str) -> NoReturn:

@@ -271,5 +271,19 @@ class Stopping(ProgramCase):
             status = program.ask("POST", "/olla/openai/v1/chat/completions", body).status
         self.assertEqual(status, 200)
 
+    def test_hang_up_in_a_demonstration(self) -> None:
+        """The file is read again with ``--demo`` too, and the embedded engines stay (K61)."""
+        program = self.run_program("--demo", config={}).wait()
+        body = {**CHAT, "stream": False, "max_tokens": 1, "model": "fast"}
+        self.assertEqual(program.ask("POST", "/olla/openai/v1/chat/completions", body).status, 404)
+        changed = program._complete({"model_aliases": {"fast": ["demo-llama"]}})
+        (program.folder / "olla.yaml").write_text(json.dumps(changed))
+        program.signal(signal.SIGHUP)
+        until = time.monotonic() + PATIENCE
+        status = 404
+        while status == 404 and time.monotonic() < until:
+            status = program.ask("POST", "/olla/openai/v1/chat/completions", body).status
+        self.assertEqual(status, 200)
+
 
 STRANGER = __file__.rpartition("/")[0] + "/stranger"
