@@ -171,11 +171,11 @@ class Request:
 
     def commit(self) -> None:
         """
-        Let go of the body: an endpoint has answered, and nobody else will be asked.
+        Let go of the body, if that has not been done: nobody else will be asked.
 
         A stream may be held for an hour, and thousands of them at once.
         """
-        self._size = self.body.size
+        self._size = self.size
         self.body = EMPTY
         self.index = None
 

@@ -70,8 +70,9 @@ class Story:
         self.reply: IReply | None = None
 
     def end(self, now: float) -> None:
-        """Note that it is over, and let go of the reply."""
+        """Note that it is over, and let go of all that is large: it may be told a little later."""
         self.ended = now
+        self.request.commit()
         reply, self.reply = self.reply, None
         if reply is not None:
             self.first_at, self.bytes_out = reply.first_at, reply.copied

@@ -111,6 +111,23 @@ class Early(ProxyCase):
 
         self.patch(tempfile, "TemporaryFile", remembered)
 
+    def test_refused(self) -> None:
+        """Of an upload that nobody gets nothing stays open once the refusal is out (R51)."""
+        self.addCleanup(gc.enable)
+        gc.disable()
+        for backend, status in ((None, 503), (Backend(), 404)):
+            self.start({"a": backend})
+            self.network.wait(1.0)
+            model = b'{"model": "nobody-has-it", "x": "' + LARGE + b'"}'
+            raw = request("POST", "/olla/proxy/v1/chat/completions", model, self.detour)
+            client = self.send(raw[:65536])
+            client.transport.write(raw[65536:])
+            self.network.pump()
+            self.assertEqual(client.status, status)
+            self.assertTrue(self.files)
+            self.assertEqual([file() for file in self.files], [None] * len(self.files))
+            self.stop()
+
     def test_answer_is_relayed(self) -> None:
         """The client gets the early answer (R31), and nothing of the upload stays open afterwards (R51)."""
         self.start({"a": Impatient()})
