@@ -19,7 +19,7 @@ class Cancelled(Exception):
 
 
 def nothing() -> None:
-    """Do nothing; the canceller of what needs none."""
+    """Do nothing: for what needs no canceller, or has nobody to call."""
 
 
 class Pending(Generic[T]):

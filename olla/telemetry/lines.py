@@ -11,12 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from olla.pending import nothing
+
 PAUSE = 0.25
 ENOUGH = 65536
-
-
-def _nothing() -> None:
-    """Add nothing."""
 
 
 @define(eq=False)
@@ -34,7 +32,7 @@ class Lines(Service):
 
     outputs: Sequence[Callable[[bytes], object]]
     _clock: IReactorTime
-    before: Callable[[], object] = _nothing
+    before: Callable[[], object] = nothing
     lost: int = field(init=False, default=0)
     _waiting: list[bytes] = field(init=False, factory=list)
     _size: int = field(init=False, default=0)

@@ -274,7 +274,11 @@ class AgentUpstream:
     _attempts: set[_Attempt] = field(init=False, factory=set)
 
     def send(self, endpoint: Endpoint, outgoing: Outgoing) -> Pending[IReply]:
-        """Send one request; see :class:`IUpstream`."""
+        """
+        Send one request; see :class:`IUpstream`.
+
+        :raise ValueError: when a field of it could not be sent as one line.
+        """
         attempt = _Attempt(self, endpoint, outgoing)
         self._attempts.add(attempt)
         try:
@@ -282,7 +286,11 @@ class AgentUpstream:
         except (OSError, ValueError) as error:
             self._attempts.discard(attempt)
             return Pending.failed(failure_of(error, endpoint.authority))
-        attempt.start(route)
+        try:
+            attempt.start(route)
+        except ValueError:
+            self._attempts.discard(attempt)
+            raise
         return attempt.pending
 
     def again(self, attempt: _Attempt, endpoint: Endpoint) -> None:

@@ -212,22 +212,18 @@ class App:
 
     def _refuse_method(self, stock: FrontRequest, valid: Iterable[str]) -> Deferred[None]:
         exchange = _exchange(stock)
-        allow = ", ".join(sorted(valid))
-        method = exchange.request.method.decode("latin-1")
-        if method == "OPTIONS":
-            fields = [*self.answers.common(exchange.request), (b"Allow", allow.encode())]
+        if exchange.request.method == b"OPTIONS":
+            fields = [*self.answers.common(exchange.request), (b"Allow", allowed(valid).encode())]
             self._plain(exchange, 204, fields)
         else:
-            self._refuse(stock, MethodNotAllowed(f"Method {method} not allowed", allow=allow))
+            self._refuse(stock, wrong_method(exchange.request, valid))
         return Deferred()
 
     def _not_found(self, stock: FrontRequest, failure: Failure) -> Deferred[None]:
         return self._no_route(stock)
 
     def _no_route(self, stock: FrontRequest) -> Deferred[None]:
-        request = _exchange(stock).request
-        path = request.target.partition(b"?")[0].decode("latin-1")
-        self._refuse(stock, RouteNotFound(f"No route for {request.method.decode('latin-1')} {path}"))
+        self._refuse(stock, no_route(_exchange(stock).request))
         return Deferred()
 
     def _failed(self, stock: FrontRequest, failure: Failure) -> Deferred[None]:
@@ -293,6 +289,22 @@ def _identity(app: App, request: Request) -> list[tuple[bytes, bytes]]:
 def _exchange(stock: Any) -> SiteExchange:
     exchange: SiteExchange = stock.exchange
     return exchange
+
+
+def allowed(methods: Iterable[str]) -> str:
+    """Write what stands in ``Allow``."""
+    return ", ".join(sorted(methods))
+
+
+def wrong_method(request: Request, valid: Iterable[str]) -> MethodNotAllowed:
+    """Make the refusal of a method that a path of ours does not know."""
+    return MethodNotAllowed(f"Method {request.method.decode('latin-1')} not allowed", allow=allowed(valid))
+
+
+def no_route(request: Request) -> RouteNotFound:
+    """Make the refusal of a path that is none."""
+    path = request.target.partition(b"?")[0]
+    return RouteNotFound(f"No route for {request.method.decode('latin-1')} {path.decode('latin-1')}")
 
 
 def surface_of(path: str) -> str:

@@ -20,6 +20,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request as StockRequest
 from twisted.web.server import Site
 
+from olla.dialect.fields import FRAMING
 from olla.domain.message import Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
@@ -31,7 +32,7 @@ from olla.wire.sizes import Sizes
 
 LINGER = 2.0
 LONGEST_CHUNK = 2**63 - 1
-FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"expect"})
+ACTED_ON = FRAMING | {b"expect"}
 """Fields that Twisted's channel acts on."""
 
 AROUND_FIELD = 2  # a colon and a blank are in the line, and http-api.md §9.4 counts four
@@ -188,7 +189,7 @@ class FrontChannel(HTTPChannel):
             lines, self._lines = self._lines, []
             for one in lines:
                 name, colon, _ = one.partition(b":")
-                if one is lines[0] or not colon or name.lower() in FRAMING:
+                if one is lines[0] or not colon or name.lower() in ACTED_ON:
                     super().lineReceived(one)
 
     def _collect(self, line: bytes) -> bool:

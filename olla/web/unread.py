@@ -10,20 +10,13 @@ from twisted.logger import Logger
 from olla.dialect.envelope import error_body, error_fields
 from olla.dialect.target import read_target
 from olla.domain.message import Fields, Head, Request
-from olla.errors import (
-    InternalError,
-    MethodNotAllowed,
-    Refusal,
-    RequestTooLarge,
-    RouteNotFound,
-    TooManyClients,
-)
+from olla.errors import InternalError, Refusal, RequestTooLarge, TooManyClients
 from olla.events import Event, SizeRefused
 from olla.proxy.admission import Admission
 from olla.proxy.answers import REASONS, Answers
 from olla.proxy.routes import READING, Routes
 from olla.proxy.story import Story
-from olla.web.app import MODELS, READ, surface_of
+from olla.web.app import MODELS, READ, no_route, surface_of, wrong_method
 from olla.wire.compose import reply_head
 
 
@@ -80,13 +73,10 @@ class Unread:
 
     def _misplaced(self, request: Request, path: str) -> Refusal | None:
         """Give what is to be said of path and method before anything is said of size."""
-        method = request.method.decode("latin-1")
         if path in self.pages or path == MODELS or path.startswith(f"{MODELS}/"):
-            if request.method in READING:
-                return None
-            return MethodNotAllowed(f"Method {method} not allowed", allow=", ".join(sorted(READ)))
+            return None if request.method in READING else wrong_method(request, READ)
         if not path.startswith("/olla/"):
-            return RouteNotFound(f"No route for {method} {path}")
+            return no_route(request)
         try:
             return self.routes.unsupported(self.routes.find(request.target))
         except Refusal as refusal:

@@ -15,6 +15,7 @@ class Prepared(Headers):
     Fields in their order and as they are spelled, and behind them what Twisted adds by itself.
 
     Stock headers rewrite each name and clean each value, for each message; most of ours are the same in thousands.
+    What was prepared stays as it is: only what was added to it can be set or removed.
     """
 
     __slots__ = ("_parts",)
