@@ -25,10 +25,10 @@ from olla.proxy.forward import Forwarder
 from olla.proxy.routes import READING, Listing, Routes
 from olla.proxy.story import Story
 from olla.proxy.waiting import as_deferred
+from olla.web.channel import FrontRequest
 from olla.web.exchange import SiteExchange
 from olla.web.page import Page
 from olla.web.policy import Policy
-from olla.web.site import FrontRequest
 
 READ = ["GET", "HEAD"]
 MODELS = "/olla/models"

@@ -1,4 +1,4 @@
-"""Tests of :mod:`olla.web.site`: what Twisted's server would do otherwise."""
+"""Tests of :mod:`olla.web.channel`: what Twisted's server would do otherwise."""
 
 from __future__ import annotations
 
