@@ -230,6 +230,11 @@ class Network(Clock):
     def __attrs_post_init__(self) -> None:
         Clock.__init__(self)
 
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> Any:
+        """See :class:`~twisted.internet.interfaces.IReactorTime`; refuses what real reactors refuse."""
+        assert delay >= 0, f"{delay} is not greater than or equal to 0 seconds"
+        return super().callLater(delay, callable, *args, **kw)
+
     @property
     def nameResolver(self) -> Network:
         return self

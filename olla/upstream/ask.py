@@ -246,6 +246,7 @@ def _within(asking: Deferred[Answer], seconds: float, clock: IReactorTime) -> De
 
     A busy process may find the time over before it has read what has long been there: that is no fault of an endpoint.
     """
+    seconds = max(0.0, seconds)
     end, late = clock.seconds() + seconds, False
     call = clock.callLater(seconds / TURNS, lambda: turn(TURNS - 1))
 

@@ -49,10 +49,15 @@ class AskCase(SynchronousTestCase):
         return server
 
     def ask(
-        self, endpoint: Endpoint, path: str = "/", purpose: str = "HealthChecker", limit: int = 65536
+        self,
+        endpoint: Endpoint,
+        path: str = "/",
+        purpose: str = "HealthChecker",
+        limit: int = 65536,
+        seconds: float = 2.0,
     ) -> Deferred[Answer]:
         """Ask, for two seconds at most, and deliver everything."""
-        asking = Deferred.fromCoroutine(self.asker.ask(endpoint, endpoint.url + path, purpose, limit, 2.0))
+        asking = Deferred.fromCoroutine(self.asker.ask(endpoint, endpoint.url + path, purpose, limit, seconds))
         self.network.pump()
         return asking
 

@@ -184,6 +184,12 @@ class UnansweredTests(AskCase):
         self.assertEqual(self.successResultOf(asking).status, 200)
         self.assertQuiet()
 
+    def test_no_time_left(self) -> None:
+        """Who has no time left for a second question, as in a busy process, is told just that (B12)."""
+        self.server(9000, HANGS)
+        self.assertIn("in time", str(self.failureResultOf(self.ask(endpoint(), seconds=-0.5), Unanswered).value))
+        self.assertQuiet()
+
     def test_too_busy(self) -> None:
         """But it does not wait for ever (B12)."""
         self.server(9000, HANGS)
