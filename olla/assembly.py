@@ -30,6 +30,10 @@ from olla.upstream.limits import Patience, Sockets
 from olla.web.policy import Policy
 from olla.wire.sizes import Sizes
 
+READ_SIZE = 8192
+"""Bytes read at once.  That much of an answer is held for each client that does not read: with 64 KiB, 4,000 slow
+readers of fast streams would cost half a gigabyte, and a fast reader gains nothing."""
+
 
 def with_endpoints(config: Config, endpoints: Sequence[DemoEndpoint]) -> Config:
     """Make a configuration like ``config`` with other endpoints, checked as their profiles say."""
@@ -99,7 +103,7 @@ def _endpoint(given: EndpointConfig, burst: int) -> Endpoint:
         profile=given.profile,
         priority=given.priority,
         preserve_path=given.preserve_path,
-        health_url=_health_url(given),
+        health_url="" if given.profile == "auto" and not given.health_check_given else given.health_check_url,
         model_url=given.model_url,
         check_interval=given.check_interval,
         check_timeout=given.check_timeout,
@@ -120,13 +124,6 @@ def _endpoint(given: EndpointConfig, burst: int) -> Endpoint:
         tags=given.tags,
         id=endpoint_id(given.url),
     )
-
-
-def _health_url(given: EndpointConfig) -> str:
-    """Ask a server whose kind is not known yet where nearly every kind answers; not all do at ``/``."""
-    if given.profile == "auto" and not given.health_check_given:
-        return given.model_url
-    return given.health_check_url
 
 
 def fleet_rules(config: Config) -> Rules:
@@ -164,7 +161,7 @@ def patience(config: Config) -> Patience:
 
 def sockets(config: Config) -> Sockets:
     """Give how connections to backends are set."""
-    return Sockets(config.proxy.connection_keep_alive, config.proxy.stream_buffer_size)
+    return Sockets(config.proxy.connection_keep_alive, config.proxy.stream_buffer_size or READ_SIZE)
 
 
 def retry_rules(config: Config) -> RetryRules:

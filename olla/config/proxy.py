@@ -106,7 +106,7 @@ class ProxyConfig:
 
     :ivar profile: whether pieces of an answer are written together: ``standard`` always, ``auto``, ``streaming`` never.
     :ivar load_balancer: name of a selector.
-    :ivar stream_buffer_size: bytes read at once; 0 as written is the engine's own.
+    :ivar stream_buffer_size: bytes read from a backend at once; 0 for 8192.
     :ivar response_timeout: from dispatch to the last byte; 0 is none.
     :ivar read_timeout: longest silence between two parts of a body.
     :ivar max_retries: deprecated, has no effect.

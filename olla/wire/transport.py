@@ -78,9 +78,7 @@ class AtOnceServer(AtOnce, tcp.Server):
 
 
 class AtOnceClient(AtOnce, tcp.Client):
-    """A connection that we make: what it reads at once is what a client that does not read makes us hold."""
-
-    bufferSize = 8192
+    """A connection that we make."""
 
 
 class AtOncePort(tcp.Port):

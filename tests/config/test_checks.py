@@ -100,8 +100,8 @@ class ProxyTests(LoadingTestCase):
         self.assertIn("proxy.profile", self.refused("proxy: {profile: fast}"))
 
     def test_buffer(self) -> None:
-        """The size of a read is used as given, and is the engine's own where none is (K20)."""
-        for text, size in (("", 0), ("stream_buffer_size: 2048", 2048)):
+        """The size of a read is used as given; where none is, both engines read what sherpa is stated to (K20)."""
+        for text, size in (("", 8192), ("engine: sherpa", 8192), ("stream_buffer_size: 2048", 2048)):
             self.assertEqual(sockets(self.config(f"proxy: {{{text}}}")), Sockets(30.0, size))
 
     def test_refused_numbers(self) -> None:
