@@ -143,7 +143,15 @@ class Watch(MultiService):
     def _check(self, members: Iterable[Member]) -> None:
         for member in members:
             checker = HealthChecker(
-                member, self._asker, self._checked, self._turn, lambda pause: pause, time.time, self._reactor
+                member,
+                self._asker,
+                self._health_urls,
+                self._detector.identify,
+                self._checked,
+                self._turn,
+                lambda pause: pause,
+                time.time,
+                self._reactor,
             )
             checker.setServiceParent(self)
             self.checkers.append(checker)
@@ -175,6 +183,20 @@ class Watch(MultiService):
             self.discovery.read(member)
         return max(0.05, member.next_check - now)
 
+    def _health_urls(self, member: Member) -> Iterable[str]:
+        """
+        Give where to ask how a member is.
+
+        A server whose kind is ours to find out is asked as its kind is, once that is known, and where nearly every
+        kind answers: not all do at ``/``.
+        """
+        endpoint = member.endpoint
+        if endpoint.health_url:
+            return (endpoint.health_url,)
+        profile = self._profiles.get(member.profile)
+        known = [endpoint.at(profile.health_check_path)] if profile is not None else []
+        return dict.fromkeys([*known, endpoint.model_url])
+
     def _listing(self, member: Member) -> tuple[str, str]:
         """Give the URL of a listing, and the name of its shape."""
         endpoint = member.endpoint
@@ -182,8 +204,8 @@ class Watch(MultiService):
         if profile is None:
             return endpoint.model_url, "openai"
         url = endpoint.model_url
-        if endpoint.profile == "auto" and url == f"{endpoint.url}/v1/models":
-            url = endpoint.url + profile.model_discovery_path
+        if endpoint.profile == "auto" and url == endpoint.at("/v1/models"):
+            url = endpoint.at(profile.model_discovery_path)
         return url, profile.response_format
 
     async def _look(self, member: Member) -> None:

@@ -82,12 +82,12 @@ class EndpointTests(AssemblyCase):
         self.assertEqual((free.max_concurrent_requests, limited.max_concurrent_requests), (0, 3))
 
     def test_unknown_kind(self) -> None:
-        """An endpoint of a kind yet to be found is checked where its models are, unless told (profiles.md §5)."""
+        """An endpoint of a kind yet to be found is checked where that kind is, unless told (profiles.md §5)."""
         left, told = self.endpoints(
             {"name": "a", "url": "http://h:1", "type": "auto"},
             {"name": "b", "url": "http://h:2", "type": "auto", "health_check_url": "/healthz"},
         )
-        self.assertEqual(left.health_url, left.model_url)
+        self.assertEqual((left.health_url, left.model_url), ("", "http://h:1/v1/models"))
         self.assertEqual(told.health_url, "http://h:2/healthz")
 
     def test_ids(self) -> None:

@@ -76,9 +76,9 @@ class Narrowing:
         """
         located = located or NOWHERE
         if scope.profiles is not None:
-            members = [member for member in members if member.profile in scope.profiles]
+            every, members = members, [member for member in members if member.profile in scope.profiles]
             if not members:
-                return Plan(refusal=NoProviderEndpoints(f"No {scope.label} endpoints available"))
+                return Plan(refusal=no_provider(scope, every, now))
         routable = [member for member in members if member.status.routable]
         if not wanted.model or not self.strategy.models_known:
             return self._without_model(routable, wanted) or Plan(refusal=no_endpoints(scope, members, now))
@@ -131,6 +131,14 @@ def at_hand(routable: Sequence[Member], located: Located) -> tuple[Located, list
         if instead:
             return located.unaliased, instead
     return located, having
+
+
+def no_provider(scope: Scope, members: Sequence[Member], now: float) -> Refusal:
+    """Make the refusal for a scope without an endpoint; one that is down and of a kind yet to be found may be its."""
+    unknown = [member for member in members if member.profile == AUTO and not member.status.routable]
+    if unknown:
+        return no_endpoints(scope, unknown, now)
+    return NoProviderEndpoints(f"No {scope.label} endpoints available")
 
 
 def no_endpoints(scope: Scope, members: Sequence[Member], now: float) -> Refusal:

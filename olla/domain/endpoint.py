@@ -25,7 +25,7 @@ class Endpoint:
     :ivar profile: canonical name of the profile, ``auto`` until it has been detected.
     :ivar priority: higher is preferred.
     :ivar preserve_path: keep ``base_path`` in front of proxied paths.
-    :ivar health_url: absolute URL that a check asks.
+    :ivar health_url: absolute URL that a check asks; ``""`` where that depends on what kind of server is found.
     :ivar model_url: absolute URL of the model listing.
     :ivar check_interval: seconds between two checks.
     :ivar check_timeout: seconds that one check may take.
@@ -85,6 +85,11 @@ class Endpoint:
     def url(self) -> str:
         """The address without anything secret: scheme, host, port and path."""
         return f"{self.scheme}://{self.authority}{self.base_path}"
+
+    def at(self, path: str) -> str:
+        """Give the URL of a path that we ask; the ``/v1`` at the end of an address is not doubled."""
+        doubled = self.base_path.endswith("/v1") and path.startswith("/v1/")
+        return self.url + path.removeprefix("/v1" if doubled else "")
 
 
 def endpoint_id(url: str) -> str:

@@ -76,9 +76,16 @@ class Detector:
             self._known[member] = came_up
             self.found(member, kind)
 
+    async def identify(self, member: Member) -> bool:
+        """Find out anew what ``member`` is, if its type is left to us; say whether it is not what it was taken for."""
+        before = member.profile
+        self.forget(member)
+        await self.detect(member)
+        return member.profile != before
+
     async def _look(self, member: Member, path: str) -> _Seen:
         try:
-            answer = await self._asker.ask(member.endpoint, member.endpoint.url + path, PURPOSE, LIMIT, SECONDS)
+            answer = await self._asker.ask(member.endpoint, member.endpoint.at(path), PURPOSE, LIMIT, SECONDS)
         except Unanswered:
             return _Seen()
         return _seen(answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from attrs import define, field
@@ -23,6 +23,7 @@ PURPOSE = "HealthChecker"
 BODY_LIMIT = 65536
 ATTEMPTS = 3
 FIRST_PAUSE = 0.1
+NOT_THERE = frozenset({404, 405, 501})
 SLEEPING: Final[Mapping[str, str]] = {"lmdeploy": "/is_sleeping"}  # by kind: where it says whether its engine sleeps
 
 
@@ -31,6 +32,8 @@ class HealthChecker(Service):
     """
     Asks one endpoint again and again; the pause between two checks is the fleet's to say.
 
+    :ivar urls: gives where to ask an endpoint, in order: the next when the server has nothing at the one before.
+    :ivar identify: finds out anew what kind of server it is; whether that is another than was thought.
     :ivar report: takes what was seen and returns the seconds until the next look.
     :ivar turn: at most so many checks run at once, over all endpoints; waiting for it costs no check its time.
     :ivar jitter: makes a pause a little longer or shorter, so that the checks of a fleet do not march in step.
@@ -40,6 +43,8 @@ class HealthChecker(Service):
 
     member: Member
     _asker: Asker
+    urls: Callable[[Member], Iterable[str]]
+    identify: Callable[[Member], Awaitable[bool]]
     report: Callable[[Member, CheckOutcome], float]
     turn: DeferredSemaphore
     jitter: Callable[[float], float]
@@ -97,6 +102,25 @@ class HealthChecker(Service):
 
     async def _look(self) -> CheckOutcome:
         """
+        Ask, and once more if what does not answer well turns out to be another kind of server than was thought.
+
+        :raise Unanswered: when nobody could be asked, for want of something of ours.
+        """
+        outcome = await self._look_where_told()
+        if outcome.status in (0, 429) or 200 <= outcome.status < 300 or not await self.identify(self.member):
+            return outcome
+        return await self._look_where_told()
+
+    async def _look_where_told(self) -> CheckOutcome:
+        outcome = CheckOutcome()
+        for url in self.urls(self.member):
+            outcome = await self._look_at(url)
+            if outcome.status not in NOT_THERE:
+                break
+        return outcome
+
+    async def _look_at(self, url: str) -> CheckOutcome:
+        """
         Ask, and ask again after a fault of the network: one lost packet is no outage.
 
         :raise Unanswered: when nobody could be asked, for want of something of ours.
@@ -106,9 +130,7 @@ class HealthChecker(Service):
         for attempt in range(1, ATTEMPTS + 1):
             asked = self._clock.seconds()
             try:
-                answer = await self._asker.ask(
-                    endpoint, endpoint.health_url, PURPOSE, BODY_LIMIT, endpoint.check_timeout
-                )
+                answer = await self._asker.ask(endpoint, url, PURPOSE, BODY_LIMIT, endpoint.check_timeout)
             except Unanswered as error:
                 if error.ours:
                     raise

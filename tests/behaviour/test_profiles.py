@@ -31,6 +31,53 @@ class Profiled(ProxyCase):
         self.start({"a": backend}, endpoint, profiles={"dir": folder.name})
 
 
+def listing(id: str, owner: str = "x", **others: object) -> dict[str, object]:
+    """List one model as OpenAI does."""
+    return {"object": "list", "data": [{"id": id, "owned_by": owner, **others}]}
+
+
+SERVERS: dict[str, dict[str, object]] = {
+    "ollama": {
+        "/": {},
+        "/api/version": {"version": "0.1.14"},  # before 0.1.24 it had nothing at /v1
+        "/api/tags": {"models": [{"name": "m", "size": 1}]},
+    },
+    "lm-studio": {"/api/v0/models": listing("m", arch="llama"), "/v1/models": listing("m")},
+    "llamacpp": {"/health": {}, "/props": {"default_generation_settings": {}}, "/v1/models": listing("m", "llamacpp")},
+    "vllm": {"/health": {}, "/version": {"version": "0.9"}, "/v1/models": listing("m", "vllm")},
+    "sglang": {"/health": {}, "/get_model_info": {"model_path": "/m"}, "/v1/models": listing("m", "sglang")},
+    "lmdeploy": {"/health": {}, "/v1/models": listing("m", "lmdeploy")},
+    "lemonade": {"/api/v1/health": {}, "/api/v1/models": listing("m", "lemonade", recipe="oga-cpu")},
+    "docker-model-runner": {"/engines/v1/models": listing("m", "docker")},
+    "omlx": {"/health": {}, "/v1/models/status": {"models": []}, "/v1/models": listing("m", "omlx")},
+    "vllm-mlx": {"/health": {}, "/v1/models": listing("m", "vllm-mlx")},
+    "litellm": {"/health/readiness": {"litellm_version": "1.0"}, "/v1/models": listing("m")},
+    "openai-compatible": {"/v1/models": listing("m")},
+}
+"""What each kind answers to checks and listings; everything else is not there."""
+
+
+class Server(Backend):
+    """
+    A server that has some pages and nothing else, and serves whatever it is sent.
+
+    :ivar pages: by path.
+    """
+
+    def __init__(self, pages: dict[str, object]) -> None:
+        super().__init__(play=says(answer({"from": "a"})))
+        self.pages = pages
+
+    def asked(self, connection: BackendConnection, seen: Seen) -> None:
+        """Answer a check or listing with the page at its path."""
+        if not "".join(seen.fields("user-agent")).startswith("olla-"):
+            super().asked(connection, seen)
+            return
+        self.probes.append(seen)
+        page = self.pages.get(seen.line.decode().split(" ")[1])
+        connection.transport.write(answer({"error": "no"}, 404) if page is None else answer(json.dumps(page).encode()))
+
+
 @on_each_engine
 class Measuring(Profiled):
     """Figures by paths and formulas of a profile."""
@@ -150,13 +197,52 @@ class Untyped(ProxyCase):
 
     def test_health(self) -> None:
         """A server of unknown kind that has nothing at / is well if it lists its models (P40)."""
-
-        def play(connection: BackendConnection, seen: Seen) -> None:
-            connection.transport.write(answer({"from": "a"}))
-
-        backend = Backend(play=play)
+        backend = Server({"/v1/models": listing("m")})
         self.start({"a": backend}, {"type": "auto"})
         self.network.wait(3.0)
         self.assertEqual(self.post("/olla/proxy/v1/chat/completions").json, {"from": "a"})
-        asked = {one.line.split(b" ")[1] for one in backend.probes if "Health" in "".join(one.fields("user-agent"))}
-        self.assertNotIn(b"/", asked)
+
+    def test_kinds(self) -> None:
+        """Each of the twelve kinds, all with nothing elsewhere, is found out, is well, lists and serves (P20)."""
+        for kind, pages in SERVERS.items():
+            backend = Server(pages)
+            self.start({"a": backend}, {"type": "auto"})
+            (endpoint,) = self.status()["endpoints"]
+            self.assertEqual((endpoint["type"], endpoint["status"]), (kind, "healthy"))
+            self.assertEqual([one["id"] for one in self.get("/olla/proxy/v1/models").json["data"]], ["m"], kind)
+            self.assertEqual(self.post("/olla/proxy/v1/chat/completions").json, {"from": "a"}, kind)
+            self.stop()
+
+    def test_nothing(self) -> None:
+        """What nothing speaks for stays open and gets no request; once it is something, it is that (P21)."""
+        backend = Server({})
+        self.start({"a": backend}, {"type": "auto"})
+        (endpoint,) = self.status()["endpoints"]
+        self.assertEqual((endpoint["type"], endpoint["status"]), ("auto", "unhealthy"))
+        for path in ("/olla/openai/v1/chat/completions", "/olla/proxy/v1/chat/completions"):
+            client = self.post(path)
+            self.assertEqual((client.status, client.json["error"]["code"]), (503, "NO_ENDPOINTS"), path)
+        self.assertEqual(backend.seen, [])
+        backend.pages = SERVERS["lemonade"]
+        self.network.wait(30.0, 0.5)
+        (endpoint,) = self.status()["endpoints"]
+        self.assertEqual((endpoint["type"], endpoint["status"]), ("lemonade", "healthy"))
+        self.assertEqual(self.post().json, {"from": "a"})
+
+    def test_replaced(self) -> None:
+        """A server of another kind in the place of the first is taken for what it is (profiles.md §5)."""
+        backend = Server(SERVERS["lemonade"])
+        self.start({"a": backend}, {"type": "auto"})
+        backend.pages = SERVERS["ollama"]
+        self.network.wait(30.0, 0.5)
+        (endpoint,) = self.status()["endpoints"]
+        self.assertEqual((endpoint["type"], endpoint["status"]), ("ollama", "healthy"))
+
+    def test_once(self) -> None:
+        """While it stays up nobody asks it again what it is (P22)."""
+        backend = Server(SERVERS["vllm"])
+        self.start({"a": backend}, {"type": "auto"})
+        backend.probes.clear()
+        self.network.wait(120.0, 0.5)
+        asked = {one.line.split(b" ")[1] for one in backend.probes}
+        self.assertEqual(asked, {b"/health"})

@@ -123,6 +123,23 @@ class DetectTests(DetectCase):
         self.successResultOf(self.detect(one))
         self.assertEqual((self.found, len(server.seen)), (["vllm", "ollama"], 2 * len(PATHS)))
 
+    def test_anew(self) -> None:
+        """Whoever doubts what was found has it looked for again, and hears whether it is another (P40)."""
+        server = self.server(9000, serves(KINDS["vllm"]))
+        one = member()
+        self.detector.found = lambda member, kind: setattr(member, "profile", kind)
+        for kind, is_another in (("vllm", True), ("vllm", False), ("lemonade", True)):
+            server.reply = serves(KINDS[kind])
+            looking = Deferred.fromCoroutine(self.detector.identify(one))
+            self.network.pump()
+            self.assertEqual((self.successResultOf(looking), one.profile), (is_another, kind))
+
+    def test_address_with_v1(self) -> None:
+        """An address that ends in ``/v1`` is asked at ``/v1/models`` below its host, not at ``/v1/v1/models`` (P25)."""
+        self.server(9000, serves({"/v1/models": openai("lmdeploy")}))
+        self.successResultOf(self.detect(member(base_path="/v1")))
+        self.assertEqual(self.found, ["lmdeploy"])
+
     def test_configured(self) -> None:
         """A configured type always holds: nothing is asked (profiles.md §5)."""
         server = self.server(9000, serves(KINDS["ollama"]))

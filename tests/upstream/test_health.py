@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from itertools import pairwise
 
@@ -25,6 +26,8 @@ class HealthCase(AskCase):
         self.turn = DeferredSemaphore(10)
         self.outcomes: list[tuple[str, CheckOutcome]] = []
         self.stopped: list[Deferred[object] | None] = []
+        self.urls: dict[str, Sequence[str]] = {}
+        self.kinds: list[str] = []
 
     def checker(self, member: Member) -> HealthChecker:
         """Make what looks at ``member``; it reports to the fleet."""
@@ -35,7 +38,26 @@ class HealthCase(AskCase):
             self.scene.fleet.checked(member, outcome, now)
             return member.next_check - now
 
-        return HealthChecker(member, self.asker, report, self.turn, lambda pause: pause, lambda: NOW, self.network)
+        return self.looking(member, report)
+
+    def looking(self, member: Member, report: Callable[[Member, CheckOutcome], float]) -> HealthChecker:
+        """Make what looks at ``member``, where :attr:`urls` say, and reports to ``report``."""
+
+        async def identify(member: Member) -> bool:
+            before, member.profile = member.profile, self.kinds.pop(0) if self.kinds else member.profile
+            return member.profile != before
+
+        return HealthChecker(
+            member,
+            self.asker,
+            lambda member: self.urls.get(member.profile, (member.endpoint.health_url,)),
+            identify,
+            report,
+            self.turn,
+            lambda pause: pause,
+            lambda: NOW,
+            self.network,
+        )
 
     def watch(self, *plays: Reply, **settings: object) -> list[HealthChecker]:
         """Start looking at servers that do as told; the first listens on port 9000."""
@@ -82,6 +104,41 @@ class LookTests(HealthCase):
         other = self.server(9009, says(answer(b"{}")))
         (checker,) = self.watch(says(answer(b"", 301, Location="http://127.0.0.1:9009/")))
         self.assertEqual((self.status(checker), other.connections), ("unhealthy", []))
+
+    def test_elsewhere(self) -> None:
+        """A server that has nothing where it is asked first is asked at the next place; other faults stand (P40)."""
+
+        def play(there: int) -> Reply:
+            def reply(connection: BackendConnection, seen: Seen) -> None:
+                connection.transport.write(answer(b"", 200 if b"/second" in seen.line else there))
+
+            return reply
+
+        self.urls["auto"] = ("http://127.0.0.1:9000/first", "http://127.0.0.1:9000/second")
+        for status, found in ((404, "healthy"), (405, "healthy"), (501, "healthy"), (500, "unhealthy")):
+            (checker,) = self.watch(play(status))
+            self.assertEqual(self.status(checker), found, status)
+            self.stop([checker])
+
+    def test_another_kind(self) -> None:
+        """What does not answer well is asked once more where the kind that it turns out to be is asked (P40)."""
+
+        def play(connection: BackendConnection, seen: Seen) -> None:
+            connection.transport.write(answer(b"", 200 if b"/health" in seen.line else 404))
+
+        self.urls["auto"] = ("http://127.0.0.1:9000/v1/models",)
+        self.kinds = ["auto", "vllm"]
+        (checker,) = self.watch(play, check_interval=5.0)
+        self.assertEqual(self.status(checker), "unhealthy")
+        self.network.wait(5.5, 0.5)
+        self.assertEqual((self.status(checker), self.kinds), ("warming", []))
+
+    def test_no_kind(self) -> None:
+        """What is well, away or busy is nothing else than before: nobody looks what it is (P22)."""
+        self.kinds = ["vllm"]
+        self.watch(says(answer(b"{}")), says(answer(b"", 429)), says_and_closes(b"garbage\r\n\r\n"))
+        self.network.wait(1.0, 0.1)
+        self.assertEqual((len(self.outcomes), self.kinds), (3, ["vllm"]))
 
     def test_three_attempts(self) -> None:
         """After a fault of the network it is asked twice more, 0.1 s and 0.2 s later (behaviour.md §4)."""
@@ -278,7 +335,7 @@ class LifeTests(HealthCase):
             looks.append(self.network.seconds())
             raise ZeroDivisionError
 
-        checker = HealthChecker(member, self.asker, report, self.turn, lambda pause: pause, lambda: NOW, self.network)
+        checker = self.looking(member, report)
         checker.startService()
         self.network.pump()
         self.successResultOf(checker.first)
