@@ -45,6 +45,7 @@ def make_pages(parts: Parts, reactor: Any) -> Pages:
     models = ModelPages(
         parts.catalog,
         Formats(parts.catalog, organizations(Rules())),
+        lambda: {name: profile.response_format for name, profile in parts.profiles.items()},
         parts.endpoint_views,
         time.time,
         parts.config.discovery.list_aliases,

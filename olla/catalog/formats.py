@@ -33,8 +33,8 @@ FORMATS = {
 }
 """What a client may ask for, and the format meant by it."""
 
-ONLY_OF = {"ollama": frozenset({"ollama"}), "lmstudio": frozenset({"lm-studio"})}
-"""Formats that list no other backends' models, since they show what only these know."""
+ONLY_THEIRS = frozenset({"ollama", "lmstudio"})
+"""Formats that list no models of backends that list in another, since they show what only these know."""
 
 WITH_ALIASES = frozenset({"unified", "openai"})
 OWNERS = {"docker-model-runner": "docker"}

@@ -10,7 +10,7 @@ from attrs import define, field
 from olla.catalog.catalog import Catalog
 from olla.catalog.formats import (
     FORMATS,
-    ONLY_OF,
+    ONLY_THEIRS,
     WITH_ALIASES,
     Formats,
     anthropic_entry,
@@ -42,6 +42,7 @@ class ModelPages:
     A listing stays the same until a model list or an endpoint changes, and clients ask for it again and again;
     so the last few are remembered.
 
+    :ivar shapes: gives the format in which each kind of backends lists its models, by canonical name.
     :ivar statuses: gives the endpoints by name.
     :ivar clock: gives the seconds since 1970.
     :ivar list_aliases: whether aliases are listed among the models.
@@ -49,6 +50,7 @@ class ModelPages:
 
     catalog: Catalog
     formats: Formats
+    shapes: Callable[[], Mapping[str, str]]
     statuses: Callable[[], Mapping[str, EndpointView]]
     clock: Callable[[], float]
     list_aliases: bool = True
@@ -112,13 +114,12 @@ class ModelPages:
         return status_page(registry(self.catalog, self.statuses(), self.clock(), grouped))
 
     def _listing(self, profiles: frozenset[str] | None, format: str, selection: Selection) -> Page:
+        if format in ONLY_THEIRS:
+            speaking = {kind for kind, shape in self.shapes().items() if FORMATS.get(shape.lower()) == format}
+            profiles = frozenset(speaking if profiles is None else profiles & speaking)
+
         def make() -> Page:
-            eligible = ONLY_OF.get(format)
-            if eligible is None or profiles is None:
-                eligible = eligible or profiles
-            else:
-                eligible &= profiles
-            models = selection.of(self._shown(eligible, self.list_aliases and format in WITH_ALIASES))
+            models = selection.of(self._shown(profiles, self.list_aliases and format in WITH_ALIASES))
             if format == "unified":
                 return listing_page(unified_listing(models, self.catalog))
             return listing_page(self.formats.listing(format, models))

@@ -149,7 +149,7 @@ class Waiting(Profiled):
 
 
 @on_each_engine
-class Listing(ProxyCase):
+class Listing(Profiled):
     """The listing routes of the shipped profiles."""
 
     ROUTES = (
@@ -168,6 +168,24 @@ class Listing(ProxyCase):
             self.assertEqual(client.status, 200, path)
             self.assertIn("models" if path.endswith("tags") else "data", client.json, path)
         self.assertEqual([one["id"] for one in self.get("/olla/lemonade/api/v1/models").json["data"]], ["m"])
+
+    def test_own_shape(self) -> None:
+        """A profile of a folder that lists as Ollama or LM Studio does has its models on its own routes (P5, P33)."""
+        for shape, path, rows in (("ollama", "/api/tags", "models"), ("lmstudio", "/api/v0/models", "data")):
+            told = {rows: [{"name": "mine", "id": "mine"}]}
+            backend = Backend(tells={path: answer(json.dumps(told).encode())}, play=says(answer({"from": "a"})))
+            own = f"name: My_PX\nrouting: {{prefixes: [px]}}\nrequest: {{response_format: {shape}}}\n"
+            own += f"api: {{openai_compatible: true, model_discovery_path: {path}, paths: [/v1/chat/completions]}}\n"
+            for type in ("my_px", "My-PX", "px"):
+                self.start_with(own, backend, type=type)
+                (row,) = self.get(f"/olla/px{path}").json[rows]
+                self.assertEqual(row.get("name") or row.get("id"), "mine", (shape, type))
+                self.assertEqual(self.get("/olla/px/v1/models/mine").json["id"], "mine")
+                body = {"model": "mine"}
+                self.assertEqual(self.post("/olla/px/v1/chat/completions", body).json, {"from": "a"})
+                listed = self.get(f"/olla/models?format={shape}").json[rows]
+                self.assertEqual(len(listed), 1, (shape, type))
+                self.stop()
 
     def test_own_listing_path(self) -> None:
         """A type without a profile of its own lists nowhere else: other paths are the backend's (http-api.md §14)."""

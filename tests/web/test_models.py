@@ -80,7 +80,8 @@ def pages(
     catalog = catalog_of(listings, aliases, unified)
     shown = views(*listings, down=down)
     formats = Formats(catalog, organizations(Rules()))
-    return ModelPages(catalog, formats, lambda: shown, lambda: WALL + 60, list_aliases)
+    shapes = {"ollama": "ollama", "lm-studio": "lmstudio", "vllm": "vllm"}
+    return ModelPages(catalog, formats, lambda: shapes, lambda: shown, lambda: WALL + 60, list_aliases)
 
 
 def asked(text: str) -> dict[bytes, list[bytes]]:
