@@ -128,11 +128,12 @@ def backend_target(endpoint: Endpoint, profile: Profile, rest: bytes) -> bytes:
     """
     path, mark, query = rest.partition(b"?")
     path = resolved(path or b"/")[0]
-    if endpoint.preserve_path and endpoint.base_path.strip("/"):
-        path = _under(endpoint.base_path.rstrip("/").encode(), path)
+    base = endpoint.base_path.rstrip("/").encode() if endpoint.preserve_path else b""
+    if base.endswith(b"/v1") and (path == b"/v1" or path.startswith(b"/v1/")):
+        path = path[3:]
     elif profile.path_rewrites and decoded(path) not in profile.paths:
-        path = _rewritten(profile, path)
-    return path + mark + query
+        path = _rewritten(profile, path, base)
+    return (_under(base, path) if base else path) + mark + query
 
 
 def _matched(path: bytes) -> str:
@@ -143,13 +144,13 @@ def _matched(path: bytes) -> str:
 
 
 def _under(base: bytes, path: bytes) -> bytes:
-    if base.endswith(b"/v1") and (path == b"/v1" or path.startswith(b"/v1/")):
-        path = path[3:]
     return base + b"/" + path.lstrip(b"/") if path else base
 
 
-def _rewritten(profile: Profile, path: bytes) -> bytes:
+def _rewritten(profile: Profile, path: bytes, base: bytes) -> bytes:
+    """Begin a path as the kind of backend has it, unless the address leads into that part already."""
     for start, instead in profile.path_rewrites:
         if path.startswith(start.encode()):
-            return instead.encode() + path[len(start.encode()) :]
+            inside = instead.encode().split(b"/")[1] in base.split(b"/")
+            return path if inside else instead.encode() + path[len(start.encode()) :]
     return path

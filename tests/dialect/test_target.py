@@ -149,7 +149,20 @@ class BackendTests(SynchronousTestCase):
         self.assertEqual(self.seen(b"/v1/%6dodels", profile=listed), b"/v1/%6dodels")
         runner = Profile("x", path_rewrites=(("/v1/messages", "/anthropic/v1/messages"), ("/v1/", "/engines/v1/")))
         self.assertEqual(self.seen(b"/v1/messages", profile=runner), b"/anthropic/v1/messages")
-        self.assertEqual(self.seen(b"/v1/models", "/engines/llama.cpp", True, runner), b"/engines/llama.cpp/v1/models")
+
+    def test_rewrites_below_an_address(self) -> None:
+        """So it does below the address of the endpoint, unless that leads to the other beginning itself (P23)."""
+        rewrites = (("/v1/messages", "/anthropic/v1/messages"), ("/v1/", "/engines/v1/"))
+        runner = Profile("x", paths=("/engines/v1/models",), path_rewrites=rewrites)
+        for path, base, seen in (
+            (b"/v1/chat", "/runner", b"/runner/engines/v1/chat"),
+            (b"/engines/v1/models", "/runner", b"/runner/engines/v1/models"),
+            (b"/v1/chat", "/engines/llama.cpp", b"/engines/llama.cpp/v1/chat"),
+            (b"/v1/chat", "/runner/engines", b"/runner/engines/v1/chat"),
+            (b"/v1/chat", "/engines/v1/", b"/engines/v1/chat"),
+            (b"/v1/messages", "/runner", b"/runner/anthropic/v1/messages"),
+        ):
+            self.assertEqual(self.seen(path, base, True, runner), seen)
 
     def test_decoded(self) -> None:
         """A path is decoded for comparing, whatever its bytes are."""
