@@ -101,7 +101,8 @@ class Checks:
         models, path = config.discovery.model_discovery, "discovery.model_discovery"
         for name in ("interval", "timeout", "concurrent_workers") if models.enabled else ():
             if getattr(models, name) <= 0:
-                self._reading.fault(f"{path}.{name}", f"{getattr(models, name):g} must be more than 0")
+                said = self._reading.written(f"{path}.{name}")
+                self._reading.fault(f"{path}.{name}", f"{said} must be more than 0")
 
     def _registry(self, config: Config) -> None:
         registry, path = config.model_registry, "model_registry.unification.enabled"

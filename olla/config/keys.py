@@ -60,6 +60,7 @@ class _Value:
         if scalar is None or scalar.null:
             return KEPT
         reading.place(path, node.line)
+        reading.take(path, scalar.text)
         try:
             return self.kind.file(scalar)
         except ValueError as error:
@@ -71,13 +72,12 @@ class _Value:
             try:
                 check(value)
             except ValueError as error:
-                self._refuse(value, error, path, reading)
+                self._refuse(error, path, reading)
                 return False
         return True
 
-    def _refuse(self, value: Any, error: ValueError, path: str, reading: Reading) -> None:
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        message = f"{self._shown(text)} {error}"
+    def _refuse(self, error: ValueError, path: str, reading: Reading) -> None:
+        message = f"{HIDDEN if self.hidden else reading.written(path)} {error}"
         if self.lenient:
             reading.warn(path, f"{message}; the default is used")
         else:
@@ -196,6 +196,7 @@ def from_variable(reading: Reading, path: str, env: str, read: Callable[[str], A
             reading.warn_of_variable(name, path, f"{shown(text)} {error}; the variable is ignored")
         else:
             reading.place(path, 0, name)
+            reading.take(path, text)
     return value
 
 

@@ -44,11 +44,20 @@ class Reading:
     labels: dict[str, str] = field(factory=dict)  # what blocks in a list are called
     _unknown: list[_Unknown] = field(factory=list)
     _places: dict[str, tuple[str, int]] = field(factory=dict)
+    _texts: dict[str, str] = field(factory=dict, repr=False)
 
     def place(self, path: str, line: int, source: str = "") -> None:
         """Remember where a key was given; an element of a variable's list was given where the list was."""
         if line or source:
             self._places[path] = (source or self.source, line)
+
+    def take(self, path: str, text: str) -> None:
+        """Remember how a value was written."""
+        self._texts[path] = text
+
+    def written(self, path: str, otherwise: str = "") -> str:
+        """Give a value as it was written, for messages."""
+        return shown(self._texts.get(path, otherwise))
 
     def given(self, path: str) -> bool:
         """Whether a file or a variable gives this key, or part of this block, a value."""

@@ -196,13 +196,14 @@ class _One:
         elif timeout and not interval:
             interval = self._fitted_interval(timeout)
         interval, timeout = interval or DEFAULT_INTERVAL, timeout or DEFAULT_TIMEOUT
+        shortest = self.reading.written(f"{self.path}.check_interval", f"{interval:g}s")
+        longest = self.reading.written(f"{self.path}.check_timeout", f"{timeout:g}s")
         if interval < SHORTEST_INTERVAL:
-            self.fault("check_interval", "is shorter than 1s")
+            self.fault("check_interval", f"{shortest} is shorter than {SHORTEST_INTERVAL:g}s")
         if timeout > LONGEST_TIMEOUT:
-            self.fault("check_timeout", f"{timeout:g}s is longer than {LONGEST_TIMEOUT:g}s")
+            self.fault("check_timeout", f"{longest} is longer than {LONGEST_TIMEOUT:g}s")
         elif timeout >= interval >= SHORTEST_INTERVAL:
-            said = f"{timeout:g}s is not below check_interval, {interval:g}s"
-            self.fault("check_timeout", said)
+            self.fault("check_timeout", f"{longest} is not below check_interval, {shortest}")
         return interval, timeout
 
     def _fitted_timeout(self, interval: float) -> float:

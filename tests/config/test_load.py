@@ -201,7 +201,11 @@ class WordingTests(LoadingTestCase):
 
     def test_value(self) -> None:
         """The value is named as it was written, words that may be empty are listed without a gap (K50)."""
-        self.assertIn('server.read_timeout: "-1" is negative', self.refused("server: {read_timeout: -1s}"))
+        self.assertIn('server.read_timeout: "-1s" is negative', self.refused("server: {read_timeout: -1s}"))
+        said = self.refused("", OLLA__SERVER__READ_TIMEOUT="-2m")
+        self.assertIn('server.read_timeout: "-2m" is negative', said)
+        said = self.refused("discovery: {model_discovery: {interval: 0s}}")
+        self.assertIn('discovery.model_discovery.interval: "0s" must be more than 0', said)
         self.assertIn("none of memory\n", self.refused("model_registry: {type: redis}") + "\n")
 
     def test_list_of_a_variable(self) -> None:

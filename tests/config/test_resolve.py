@@ -72,13 +72,19 @@ class TimesTests(LoadingTestCase):
     """Interval and time-out of checks."""
 
     def test_refused(self) -> None:
-        """The time-out is below the interval and at most 30 s, the interval at least 1 s (K25)."""
-        for keys in (
-            "check_interval: 10s, check_timeout: 10s",
-            "check_interval: 60s, check_timeout: 31s",
-            "check_interval: 500ms",
-        ):
-            self.assertIn("check_", self.refused_endpoint(f"{URL}, name: a, {keys}"))
+        """The time-out is below the interval and at most 30 s, the interval at least 1 s (K25, K50)."""
+        for keys, said in {
+            "check_interval: 10s, check_timeout: 10s": 'check_timeout: endpoint "a": "10s" is not below',
+            "check_interval: 60s, check_timeout: 31s": 'check_timeout: endpoint "a": "31s" is longer than 30s',
+            "check_interval: 500ms": 'check_interval: endpoint "a": "500ms" is shorter than 1s',
+        }.items():
+            self.assertIn(said, self.refused_endpoint(f"{URL}, name: a, {keys}"))
+
+    def test_negative(self) -> None:
+        """Neither may be negative (K65)."""
+        for key in ("check_interval", "check_timeout"):
+            said = self.refused_endpoint(f"{URL}, name: a, {key}: -5s")
+            self.assertIn(f'{key}: endpoint "a": "-5s" is negative', said)
 
     def test_fitted(self) -> None:
         """The one that is left out is fitted to the other, with a warning (K73)."""
