@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from olla.balance.member import Member, until_check
 from olla.balance.strategy import Refreshed, Strategy
@@ -81,7 +81,9 @@ class Narrowing:
                 return Plan(refusal=no_provider(scope, every, now))
         routable = [member for member in members if member.status.routable]
         if not wanted.model or not self.strategy.models_known:
-            return self._without_model(routable, wanted) or Plan(refusal=no_endpoints(scope, members, now))
+            anywhere = self._without_model(routable, wanted) or Plan(refusal=no_endpoints(scope, members, now))
+            names = {member.name: located.target for member in anywhere.candidates if located.target}
+            return evolve(anywhere, names=names)
         located, having = at_hand(routable, located)
         if having:
             return self._with_model(having, wanted, located, refreshed, now)

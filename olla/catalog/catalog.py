@@ -258,6 +258,8 @@ class Catalog:
         located = _located(self.listed(model))
         if alias is not None and sources:
             located = _located(sources, alias.name, located if located.known else None)
+        elif alias is not None and not located.known:
+            located = Located(target=alias.targets[0])
         if located.known:  # others are the client's invention, and there is no end to them
             if len(self._located) >= REMEMBERED:
                 self._located.clear()
@@ -288,7 +290,7 @@ def _labels(sources: Iterable[Source]) -> frozenset[str]:
 def _located(sources: Mapping[str, Source], alias: str = "", unaliased: Located | None = None) -> Located:
     names = {endpoint: source.model.name for endpoint, source in sources.items()}
     cold = frozenset(endpoint for endpoint, source in sources.items() if source.model.cold)
-    return Located(names, alias, bool(names), cold, unaliased)
+    return Located(names, alias, bool(names), cold, unaliased=unaliased)
 
 
 def _claimed(found: Iterable[Mapping[str, Source]]) -> dict[str, Source]:

@@ -40,6 +40,7 @@ class Located:
     :ivar alias: the configured alias that the request named; ``""`` when it named a model.
     :ivar known: whether any endpoint has ever listed it, be it down now.
     :ivar cold: names of the endpoints that say that they would have to load it first.
+    :ivar target: the first model that an alias stands for of which nobody lists any; ``""`` otherwise.
     :ivar unaliased: where the model is that the alias's own name stands for, too; ``None`` when there is none.
     """
 
@@ -47,6 +48,7 @@ class Located:
     alias: str = ""
     known: bool = False
     cold: frozenset[str] = frozenset()
+    target: str = ""
     unaliased: Located | None = None
 
 

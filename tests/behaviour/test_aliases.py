@@ -33,6 +33,17 @@ class Aliases(ProxyCase):
         (model,) = self.get("/internal/stats/models").json["models"]
         self.assertEqual((model["name"], model["total_requests"]), ("llama3", 3))
 
+    def test_not_listed(self) -> None:
+        """Where models are not listed an alias is its first model, and any name goes by the path (K69, K78)."""
+        self.begin(back=False, discovery={"model_discovery": {"enabled": False}})
+        for asked, sent in (("fast", "llama3"), ("FAST", "llama3"), ("any", "any")):
+            client = self.post(body={"model": asked})
+            self.assertEqual((client.status, client.field("X-Olla-Model")), (200, sent))
+            self.assertEqual(json.loads(self.backend.seen[-1].body)["model"], sent)
+        self.assertEqual(
+            [one for one in self.backend.probes if b"/v1/models" in one.line and b"Health" not in one.head], []
+        )
+
     def test_answer_is_the_backends(self) -> None:
         """By default an answer names the model as the backend does, byte for byte (B57)."""
         self.begin(back=False)
