@@ -8,7 +8,7 @@ fails: what cannot be read is forwarded without a model, and the backend judges 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -38,6 +38,9 @@ NATIVE_PATHS = frozenset({"/api/show", "/api/pull", "/api/push", "/api/create", 
 TOOL_KEYS = frozenset({"tools", "functions", "tool_choice", "function_call"})
 MODEL_KEYS = keys("model")
 NAME_KEYS = keys("name")
+SESSION_KEYS = keys("session")
+REALTIME = "/realtime"
+"""In the paths of calls that may name their model in the query beside a body, or in ``session``."""
 ASKED_KEYS = keys("model", "stream", *sorted(TOOL_KEYS))
 
 IMAGE = re.compile(rb'"(?:type"\s*:\s*"(?:image_url|image|input_image)"|data:image/|images"\s*:\s*\[\s*")')
@@ -107,7 +110,7 @@ def requirements(
     where = named = ""
     if "s/" in path:
         where, named = model_in_path(path, body.size), objects.in_path(path)
-    if not where and query and (not body.size or path.endswith("/realtime")):
+    if not where and query and (not body.size or REALTIME in path):
         where = model_in_query(query)
     makes = path.endswith(objects.MAKERS)
     if not body.size:
@@ -187,6 +190,8 @@ def _scan(path: str, data: bytes) -> tuple[str, bool, bool]:
     if not model and path in NATIVE_PATHS:
         named = {key: (start, stop) for key, start, stop in members(data, NAME_KEYS)}
         model = _string(data, named, ["name"])
+    if not model and REALTIME in path:
+        model = next((text(data[start:stop]).strip() for start, stop in session_model_spans(data)), "")
     stream = "stream" in found and data.startswith(b"true", found["stream"][0])
     tools = any(key in TOOL_KEYS and not data.startswith(b"null", at[0]) for key, at in found.items())
     return model, stream, tools
@@ -198,6 +203,18 @@ def _string(data: bytes, found: dict[str, tuple[int, int]], names: Iterable[str]
         if text(data[start:stop]).strip():
             return text(data[start:stop]).strip()
     return ""
+
+
+def session_model_spans(data: bytes) -> Iterator[tuple[int, int]]:
+    """
+    Find every string that is the ``model`` of a ``session`` in a JSON document (openai-surface.md §2).
+
+    :return: where each starts and stops, quotes included.
+    """
+    for _, inside, _ in members(data, SESSION_KEYS):
+        for _, start, stop in members(data[inside:], MODEL_KEYS):
+            if start < stop:
+                yield inside + start, inside + stop
 
 
 def _in_messages(data: bytes) -> str:
@@ -219,6 +236,11 @@ def _in_form(
         if name == "model":
             model = where or value.strip()
             spans.append((start, stop))
+        elif name == "session" and multipart and REALTIME in path:
+            for _, at, end in members(data[start:stop], MODEL_KEYS):
+                if at < end:
+                    model = model or text(data[start + at : start + end]).strip()
+                    spans.append((start + at + 1, start + end - 1))
         elif name == "stream":
             stream = value.strip().lower() == "true"
     return Requirements(path, model, stream, PLAIN, tuple(spans), False, session, makes=makes)

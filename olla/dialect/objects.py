@@ -14,7 +14,7 @@ from olla.dialect.scan import keys, members, text
 
 KINDS = (
     *("responses", "conversations", "files", "uploads", "batches", "vector_stores", "containers", "evals", "videos"),
-    "fine_tuning/jobs",
+    *("fine_tuning/jobs", "skills"),
 )
 MAKERS = tuple(f"/{kind}" for kind in KINDS)
 """Ends of the paths to which a ``POST`` makes one."""

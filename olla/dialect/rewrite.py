@@ -8,7 +8,15 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from olla.dialect import forms
-from olla.dialect.inspect import MODEL_KEYS, NAME_KEYS, NATIVE_PATHS, PATH_MODEL, model_in_query
+from olla.dialect.inspect import (
+    MODEL_KEYS,
+    NAME_KEYS,
+    NATIVE_PATHS,
+    PATH_MODEL,
+    REALTIME,
+    model_in_query,
+    session_model_spans,
+)
 from olla.dialect.scan import SCAN_LIMIT, members
 from olla.domain.message import Body
 from olla.domain.requirements import Requirements
@@ -27,12 +35,19 @@ def rename(body: Body, wanted: Requirements, new: str) -> Body:
     :return: a body that shares with the given one what did not change.
     """
     if not wanted.quoted:
-        multipart = body.peek(2) == b"--"
-        return _spliced(body, wanted.spans, new.encode() if multipart else quote(new, safe="").encode())
+        if body.peek(2) != b"--":
+            written = quote(new, safe="").encode()
+        elif REALTIME in wanted.path:  # a part of JSON
+            written = msgspec.json.encode(new)[1:-1]
+        else:
+            written = new.encode()
+        return _spliced(body, wanted.spans, written)
     data = body.peek(SCAN_LIMIT)
     spans = model_spans(data)
     if not spans and wanted.path in NATIVE_PATHS:
         spans = tuple((start, stop) for key, start, stop in members(data, NAME_KEYS) if key == "name" and start < stop)
+    if REALTIME in wanted.path:
+        spans = tuple(sorted({*spans, *session_model_spans(data)}))
     return _spliced(body, spans, msgspec.json.encode(new))
 
 

@@ -127,6 +127,30 @@ class Models(SurfaceCase):
             self.routed(self.get(f"/olla/openai/v1/realtime?{query}"), "b", "org/n")
             self.assertIn(b"model=org%2Fn", self.b.seen[-1].line)
 
+    def test_session(self) -> None:
+        """Calls of ``/realtime`` name their model in ``session``, and an alias is changed there (§2)."""
+        self.begin(model_aliases={"talk": ["org/n"]})
+        for asked in ("org/n", "talk"):
+            session = {"type": "realtime", "model": asked}
+            for path in ("client_secrets", "sessions", "transcription_sessions"):
+                client = self.ask(f"/olla/openai/v1/realtime/{path}", {"a": {"model": "m"}, "session": session})
+                self.routed(client, "b", "org/n")
+                self.assertEqual(json.loads(self.b.seen[-1].body)["session"], {**session, "model": "org/n"})
+            body = form(("sdp", b"v=0\r\n"), ("session", json.dumps(session).encode()))
+            self.routed(self.ask("/olla/openai/v1/realtime/calls", body, FORM), "b", "org/n")
+            sent = json.dumps({**session, "model": "org/n"}).encode()
+            self.assertEqual(self.b.seen[-1].body, form(("sdp", b"v=0\r\n"), ("session", sent)))
+            path = f"/olla/openai/v1/realtime/calls?model={asked.replace('/', '%2F')}"
+            self.routed(self.ask(path, b"v=0\r\n", "application/sdp"), "b", "org/n")
+            self.assertIn(b"/v1/realtime/calls?model=org%2Fn ", self.b.seen[-1].line)
+
+    def test_session_elsewhere(self) -> None:
+        """A ``session`` of any other call names no model (§1)."""
+        self.begin()
+        self.ask("/olla/openai/v1/audio/speech", {"session": {"model": "nobody"}})
+        body = form(("session", b'{"model":"nobody"}'))
+        self.assertEqual(self.ask("/olla/openai/v1/audio/transcriptions", body, FORM).status, 200)
+
     def test_compressed(self) -> None:
         """A compressed body is looked into, and forwarded as it came (§7)."""
         self.begin()
