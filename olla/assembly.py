@@ -24,7 +24,7 @@ from olla.domain.endpoint import Endpoint, endpoint_id
 from olla.domain.profile import Profile
 from olla.limits.address import parse
 from olla.proxy.cors import Cors
-from olla.proxy.forward import RetryRules
+from olla.proxy.failover import RetryRules
 from olla.upstream.discovery import DiscoveryRules
 from olla.upstream.limits import Patience, Sockets
 from olla.web.policy import Policy

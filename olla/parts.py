@@ -38,6 +38,7 @@ from olla.plugged import limiter_factories, selector_factories
 from olla.proxy.adapt import Adapter
 from olla.proxy.admission import Admission
 from olla.proxy.answers import Answers
+from olla.proxy.failover import Failover
 from olla.proxy.forward import Forwarder
 from olla.proxy.narrowing import Narrower, Plans, Readiness
 from olla.proxy.objects import Objects
@@ -137,10 +138,8 @@ class Parts:
             Narrower(self.readiness, self.plans.plan, refresher.refreshed).narrow,
             self.fleet,
             self.adapter,
-            self.upstream,
+            self._make_failover(),
             self.answers,
-            assembly.retry_rules(config),
-            self.bus.tell,
             self.bus.tell_later,
             self.clock,
             Sessions(self.affinity) if config.proxy.sticky_sessions.enabled else None,
@@ -149,7 +148,6 @@ class Parts:
             config.aliases.rewrite_response,
             config.proxy.stream_error_events,
             self._crashed,
-            time.time,
         )
         self.pages = self._make_pages()
         self.unread = Unread(self.admission, self.answers, self.routes, self.pages.fixed, self.bus.tell, self.clock)
@@ -166,6 +164,10 @@ class Parts:
         limits = self.config.server.rate_limits
         address = ClientAddress(limits.trust_proxy_headers, limits.trusted_proxy_cidrs)
         return Admission(Identities(), address.of, self._admit, self.bus.tell)
+
+    def _make_failover(self) -> Failover:
+        rules = assembly.retry_rules(self.config)
+        return Failover(self.fleet, self.adapter, self.upstream, rules, self.bus.tell, self.clock, time.time)
 
     def _make_objects(self) -> Objects:
         return Objects(self.fleet.get, self.clock)

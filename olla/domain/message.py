@@ -29,6 +29,15 @@ def lines(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     return text
 
 
+def first(fields: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
+    """
+    Give the value of the first field of that name; ``None`` without one.
+
+    :param name: in lower case.
+    """
+    return next((value for key, value in fields if key.lower() == name), None)
+
+
 class Block:
     """
     Header fields that many messages have alike, written once.

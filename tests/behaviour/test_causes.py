@@ -138,8 +138,8 @@ class Causes(ProxyCase):
             self.setUp()
             self.start({"a": Backend(play=play or silent)}, proxy=LIMITS)
             assert self.proxy is not None
-            raised, told = Raised(self.proxy.parts.forwarder.upstream), []
-            self.proxy.parts.forwarder.upstream = raised  # type: ignore[assignment]  # a part of it
+            raised, told = Raised(self.proxy.parts.forwarder.failover.upstream), []
+            self.proxy.parts.forwarder.failover.upstream = raised  # type: ignore[assignment]  # a part of it
             self.proxy.parts.telemetry.bus.listen(AttemptFailed, told.append)
             if play is None:
                 del self.network.listeners[9000]
@@ -167,7 +167,7 @@ class Causes(ProxyCase):
             self.start({"a": Backend(), "b": Backend()}, proxy={"load_balancer": "priority"})
             assert self.proxy is not None
             raising = Raising(kind(MISLEADING))
-            self.proxy.parts.forwarder.upstream = raising  # type: ignore[assignment]  # a part of it
+            self.proxy.parts.forwarder.failover.upstream = raising  # type: ignore[assignment]  # a part of it
             client = self.post()
             self.assertEqual((client.status, client.json["error"]["code"]), (502, code))
             both = issubclass(kind, ConnectFailed)

@@ -1,4 +1,4 @@
-"""Tests of what :mod:`olla.proxy.forward` decides by itself; the journey is proved in ``tests/behaviour``."""
+"""Tests of what :mod:`olla.proxy.failover` decides by itself; the journey is proved in ``tests/behaviour``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from olla.errors import (
     TLSFailed,
     UpstreamFailure,
 )
-from olla.proxy.forward import RetryRules, reason_of
+from olla.proxy.failover import RetryRules, reason_of
 
 CHAT = "/v1/chat/completions"
 POST = Request(b"POST", b"/", [])
