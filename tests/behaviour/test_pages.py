@@ -351,6 +351,22 @@ class EveryAnswer(ProxyCase):
             error = client.json["error"]
             self.assertEqual((client.status, error["type"], error["code"]), (status, kind, code), path)
 
+    def test_conditions_of_anthropic(self) -> None:
+        """Below ``/olla/anthropic/`` also what is refused early is in Anthropic's words (C56, http-api.md §8.4)."""
+        self.start({"a": self.backend}, server={"request_limits": {"max_body_size": "1KB", "max_header_size": "8KB"}})
+        large = {"X-Large": "x" * 20_000}
+        for method, body, fields, status, kind, code in (
+            ("POST", b"{}", {}, 404, "not_found_error", "ROUTE_NOT_FOUND"),
+            ("POST", b" " * 5000, {}, 404, "not_found_error", "ROUTE_NOT_FOUND"),
+            ("GET", b"", {}, 404, "not_found_error", "ROUTE_NOT_FOUND"),
+            ("GET", b"", large, 431, "api_error", "HEADERS_TOO_LARGE"),
+        ):
+            client = self.send(request(method, "/olla/anthropic/v1/messages", body, self.detour, **fields))
+            said = client.json
+            self.assertEqual((client.status, said["type"], said["error"]["type"]), (status, "error", kind))
+            self.assertEqual((said["error"]["code"], bool(said["error"]["message"])), (code, True))
+            self.assertEqual(said["request_id"], client.field("X-Olla-Request-ID"))
+
     def test_unknown_model(self) -> None:
         """A model that nobody has is 404 with the decision, and no backend is asked (C50)."""
         self.start({"a": self.backend})
