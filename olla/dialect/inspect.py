@@ -7,6 +7,7 @@ fails: what cannot be read is forwarded without a model, and the backend judges 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_plus
@@ -17,6 +18,9 @@ from olla.dialect import forms, objects
 from olla.dialect.scan import SCAN_LIMIT, keys, members, text
 from olla.domain.message import Body
 from olla.domain.requirements import EMBEDDINGS, TOOLS, VISION, Requirements
+
+PARSED = 1024 * 1024
+"""Bytes of a JSON body up to which it names no model unless all of it is JSON (http-api.md §7.1)."""
 
 ABSENT = msgspec.Raw(b"")
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -166,13 +170,25 @@ def _in_json(path: str, data: bytes, size: int) -> tuple[str, bool, bool, Asked 
     if size <= SCAN_LIMIT:
         try:
             asked = decode(data)
-        except UNREADABLE:
-            pass  # a field of another type, or not JSON: the scan makes do with either
+        except UNREADABLE as error:  # a field of another type, or not JSON as the standard has it
+            if size <= PARSED and type(error) is msgspec.DecodeError and not _is_json_to_some(data):
+                return "", False, False, None
         else:
             none = asked.tools is asked.tool_choice is asked.functions is asked.function_call is ABSENT
             model = asked.model.strip() if asked.model else ""
             return model or _scan(path, data)[0], asked.stream is True, not none and _wants_tools(asked), asked
     return *_scan(path, data), None
+
+
+def _is_json_to_some(data: bytes) -> bool:
+    """Say whether a backend that is no purist reads a document: with ``NaN``, half a surrogate pair, a raw line end."""
+    try:
+        json.loads(data, strict=False, parse_int=float)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def _wants_tools(asked: Asked) -> bool:

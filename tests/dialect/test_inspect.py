@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from olla.dialect.inspect import requirements
+from olla.dialect.inspect import PARSED, requirements
 from olla.domain.message import Body
 from olla.domain.requirements import EMBEDDINGS, TOOLS, VISION, Requirements
 
@@ -58,23 +58,30 @@ class ModelTests(SynchronousTestCase):
         """Of two ``model`` keys the last counts, whatever it is (R58)."""
         self.assertEqual(asked(b'{"model":"a","model":"b"}').model, "b")
         self.assertEqual(asked(b'{"model":"a","model":5}').model, "")
-        self.assertEqual(asked(b'{"model":"a","model":"b","x":').model, "b")
+        large = b'{"model":"a","model":"b","x":"' + b"x" * PARSED
+        self.assertEqual(asked(large).model, "b")
 
     def test_cut_off(self) -> None:
-        """In JSON that is cut off, a model that came before the cut is found; no cut is an error."""
+        """JSON that is cut off names no model; one too large to be parsed names what came before the cut (§7.1)."""
         body = b'{"messages":[{"content":"\\"x\\u00e9"}],"stream":true,"model":"abc","tools":[1]}'
         for cut in range(len(body)):
             found = asked(body[:cut])
-            self.assertEqual(found.model, "abc" if cut > body.index(b'"abc"') + 4 else "")
-            self.assertEqual(found.stream, cut > body.index(b"true") + 3)
+            self.assertEqual((found.model, found.stream), ("", False))
+        large = b'{"x":"' + b"x" * PARSED + b'",' + body[1:]
+        for cut in range(len(large) - len(body), len(large)):
+            found = asked(large[:cut])
+            self.assertEqual(found.model, "abc" if cut > large.index(b'"abc"') + 4 else "")
+            self.assertEqual(found.stream, cut > large.index(b"true") + 3)
 
     def test_broken(self) -> None:
-        """JSON that backends may refuse is never an error here (R57)."""
+        """JSON that only some backends take names its model, what none takes names none; neither is an error (R57)."""
         for odd in (
-            *(b"\xff", b'"\\ud800"', b'"a\nb"', b"01", b"NaN", b"1e999", b"9" * 100000, b'"\\q"', b"}"),
+            *(b'"\xff"', b'"\\ud800"', b'"a\nb"', b"NaN", b"1e999", b"9" * 100000),
             *(b"[" * 200000 + b"]" * 200000, b"[" * 200000, b'{"a":' * 200000),
         ):
-            self.assertEqual(asked(b'{"model":"a","x":' + odd + b"}").model, "a")
+            self.assertEqual(asked(b'{"model":"a","x":' + odd + b"}").model, "a", odd[:9])
+        for odd in (b"\xff", b"01", b"tru", b'"\\q"', b"}", b"", b'1 "y"', b"1,", b"1} x"):
+            self.assertEqual(asked(b'{"model":"a","x":' + odd + b"}").model, "", odd)
         for name in (b'"\\ud800"', b'"\xff"', b'"\\ud800\\udc00"'):
             self.assertIn(asked(b'{"model":' + name + b"}").model, ("", "\U00010000"))
 
