@@ -202,7 +202,7 @@ class Dialler:
         :raise OSError, ValueError: from :func:`tls_options`.
         """
         self._reactor = reactor
-        self._host = endpoint.host
+        self._where = endpoint.authority
         self._limit = connect or None
         self._handshake = handshake
         self._sockets = sockets
@@ -234,10 +234,15 @@ class Dialler:
         wrapper = tls.wrappedProtocol
         done: Deferred[None] = wrapper.done
         if self._handshake:
-            done.addTimeout(self._handshake, self._reactor, _too_late)
+            done.addTimeout(self._handshake, self._reactor, self._never_shaken)
 
         def hang_up(reason: Failure) -> Failure:
             tls.transport.abortConnection()
             return reason
 
         return done.addErrback(hang_up).addCallback(lambda _: wrapper.wrappedProtocol)
+
+    def _never_shaken(self, result: Any, seconds: float) -> Any:
+        if isinstance(result, Failure):
+            raise TLSFailed(f"TLS handshake with {self._where} not done within {seconds:g}s")
+        return result

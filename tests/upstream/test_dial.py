@@ -156,14 +156,16 @@ class DialTests(SynchronousTestCase):
         self.assertQuiet()
 
     def test_silent_handshake(self) -> None:
-        """A server that never shakes hands is hung up on in time (http-api.md §6.3)."""
+        """A server that never shakes hands is hung up on in time: a fault of TLS (http-api.md §6.3, §8.3)."""
         self.network.listeners[9000] = Server()
         connecting = self.dial("https")
         self.network.pump(1.9)
         self.assertNoResult(connecting)
         self.network.pump(0.2)
-        failure = self.failureResultOf(connecting, TimeoutError)
-        self.assertIsInstance(failure_of(failure.value, "h:1"), ConnectTimeout)
+        failure = self.failureResultOf(connecting, TLSFailed)
+        said = "TLS handshake with 127.0.0.1:9000 not done within 2s"
+        self.assertIs(failure_of(failure.value, "h:1"), failure.value)
+        self.assertEqual(failure.value.detail, said)
         self.assertQuiet()
 
     def test_no_tls(self) -> None:
