@@ -167,7 +167,7 @@ class Routes:
         prefix = name if name in self._scopes else name.lower().replace("_", "-")
         scope = self._scopes.get(prefix)
         if scope is None:
-            raise self._unknown(name, target)
+            raise self._unknown(name, prefix, target)
         rest = "/" + (segments[3] if len(segments) > 3 else "")
         ollama = scope.profiles == OLLAMA
         return Route(
@@ -179,8 +179,8 @@ class Routes:
             ollama and rest in MANAGEMENT,
         )
 
-    def _unknown(self, name: str, target: Target) -> Refusal:
-        if name in self.disabled:
+    def _unknown(self, name: str, prefix: str, target: Target) -> Refusal:
+        if not self.disabled.isdisjoint((name, prefix)):
             return ProviderDisabled(f"Provider {name} is disabled")
         if name in RESERVED:
             return RouteNotFound(f"No route for {target.path}")

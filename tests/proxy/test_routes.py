@@ -132,6 +132,7 @@ class RefusalTests(RoutesCase):
         for target, kind in (
             (b"/olla/nonexistent/v1/models", UnknownProvider),
             (b"/olla/gone/v1/models", ProviderDisabled),
+            (b"/olla/GONE/v1/models", ProviderDisabled),
             (b"/olla/anthropic/v1/messages", RouteNotFound),
             (b"/olla/models/x", RouteNotFound),
             (b"/olla/", RouteNotFound),
