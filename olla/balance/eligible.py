@@ -87,7 +87,7 @@ class Narrowing:
         located, having = at_hand(routable, located)
         if having:
             return self._with_model(having, wanted, located, refreshed, now)
-        if not routable and not located.names and refreshed is None:
+        if not routable and not located.names and refreshed is None and not self.strategy.refreshes:
             return Plan(refusal=no_endpoints(scope, members, now))
         if self.strategy.refreshes and refreshed is None and routable:
             return Plan(refresh=tuple(routable))

@@ -68,11 +68,11 @@ class Strategy:
         """
         if self.type == "discovery":
             return self._missed_by_discovery(located, routable, refreshed)
-        if self.type == "optimistic" and self.fallback == "all":
+        if self.type == "optimistic" and self.fallback == "all" and routable:
             return self._fallback("all_healthy_fallback" if located.names else "model_not_found_fallback")
         if not located.names:
             return self._reject("model_not_found", 404)
-        if self.type == "optimistic":
+        if self.type == "optimistic" and self.fallback != "all":
             return self._reject(f"model_unavailable_{SUFFIXES[self.fallback]}", 503)
         return self._reject("model_unavailable", 503)
 

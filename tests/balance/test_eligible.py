@@ -198,12 +198,13 @@ class NarrowTests(SynchronousTestCase):
         self.assertEqual(plan.decision, Decision("optimistic", "fallback", "model_not_found_fallback"))
 
     def test_fallback_to_nobody(self) -> None:
-        """A fallback that finds no endpoint is 503 as well (behaviour.md §6)."""
+        """Where nobody is up there is nothing to fall back on, and nothing is said of a fallback (http-api.md §7.4)."""
         self.strategy = Strategy("optimistic", "all")
         self.lose(*self.all)
         plan = self.narrow(asks("m"), located=on(b="m"))
-        self.assertIsInstance(plan.refusal, NoEndpoints)
-        self.assertEqual(plan.decision, Decision("optimistic", "fallback", "all_healthy_fallback"))
+        self.assertIsInstance(plan.refusal, ModelUnavailable)
+        self.assertEqual(plan.decision, Decision("optimistic", "rejected", "model_unavailable", 503))
+        self.assertIsInstance(self.narrow(asks("new")).refusal, NoEndpoints)
 
     def test_alias(self) -> None:
         """An alias goes where one of its names is; with none up it is refused like a model (B53, B54)."""
@@ -239,6 +240,14 @@ class NarrowTests(SynchronousTestCase):
         self.lose(*self.all)
         plan = self.narrow(asks("new"), refreshed=Refreshed.DONE)
         self.assertEqual(plan.decision, Decision("discovery", "rejected", "no_healthy_after_discovery", 503))
+
+    def test_nobody_to_refresh(self) -> None:
+        """A miss under ``discovery`` has a reason also where nobody is there to be asked (C137)."""
+        self.strategy = Strategy("discovery", "all", refresh=True)
+        self.lose(*self.all)
+        plan = self.narrow(asks("new"))
+        self.assertEqual(plan.decision, Decision("discovery", "rejected", "no_healthy_after_discovery", 503))
+        self.assertEqual(told(plan.refusal)[0], ModelUnavailable)
 
     def test_models_not_listed(self) -> None:
         """Where models are not listed a request goes by type and path alone (K69)."""

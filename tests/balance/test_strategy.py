@@ -61,6 +61,11 @@ class StrategyTests(SynchronousTestCase):
         ]
         for fallback, located, expected in cells:
             self.assertEqual(missed(Strategy("optimistic", fallback), located), expected)
+        for located, expected in (
+            (NOWHERE, ("rejected", "model_not_found", 404)),
+            (ELSEWHERE, ("rejected", "model_unavailable", 503)),
+        ):
+            self.assertEqual(missed(Strategy("optimistic", ALL), located, routable=False), expected)
 
     def test_discovery_without_refresh(self) -> None:
         """A miss is 503, and 404 for what no endpoint has ever listed (B46)."""
