@@ -65,22 +65,17 @@ class AskingAdmission(Admission):
     desk: Desk
     limited: Callable[[str], bool]
 
-    def admit_unread(self, request: Request, now: float) -> None:
-        """
-        Let in what may yet be refused: the owner is asked when the body is there.
-
-        :raise Draining: when nothing new is begun any more.
-        """
-        if self.draining:
-            raise Draining(STOPPING)
-
     def admit(self, request: Request, kind: str, now: float) -> Limits | Pending[Limits]:
         """See :class:`Admission`."""
         if self.draining and kind == PROXY:
             raise Draining(STOPPING)
+        if request.admitted is not None:
+            return request.admitted
         if not self.limited(kind):
             return ()
-        asked = self.desk.ask(Admit(request.client, kind))
+        if request.asked is None:
+            request.asked = self.desk.ask(Admit(request.client, kind))
+        asked = request.asked
 
         def judged(verdict: Verdict) -> Limits:
             if not verdict.allowed:

@@ -161,6 +161,7 @@ class Request:
     :ivar made: what has been made of method, target and fields alone, by whom: the same for each request with the
         same head, as most are that come on one connection.  Not more than one thing for each endpoint.
     :ivar admitted: the limiters' header fields, once they have let it in; ``None`` before.
+    :ivar asked: what fires with their verdict, where another process has them and was asked; ``None`` before.
     """
 
     method: bytes
@@ -176,6 +177,7 @@ class Request:
     made: dict[Any, Any] = Factory(dict)
     index: dict[bytes, bytes] | None = field(default=None, repr=False, eq=False)
     admitted: Sequence[tuple[bytes, bytes]] | None = None
+    asked: Any = field(default=None, repr=False, eq=False)
     _size: int = field(init=False, default=-1, repr=False, eq=False)
 
     def commit(self) -> None:
@@ -186,7 +188,7 @@ class Request:
         """
         self._size = self.size
         self.body = EMPTY
-        self.index = None
+        self.index = self.asked = None
 
     @property
     def size(self) -> int:

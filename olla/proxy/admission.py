@@ -43,15 +43,22 @@ class Admission:
         request.id, request.id_given = self.identities.identify(request.get(b"x-request-id"))
         request.client = self.address(request.peer, request)
 
-    def admit_unread(self, request: Request, now: float) -> None:
+    def admit_unread(self, request: Request, kind: str, now: float) -> Pending[Limits] | None:
         """
-        Let in a request for a backend before its body is read (http-api.md §1.2); :meth:`admit` asks nobody again.
+        Let in a request before its body is read (http-api.md §1.2); :meth:`admit` asks nobody again.
 
+        :return: what to wait for when another process has the limiters and has yet to answer; once :meth:`admit` is
+            called, its caller alone hears.
         :raise Refusal: as :meth:`admit`.
         """
         request.client = self.address(request.peer, request)
-        limits = self.admit(request, PROXY, now)
-        assert not isinstance(limits, Pending)  # who waits for the limiters waits for the body first
+        limits = self.admit(request, kind, now)
+        if not isinstance(limits, Pending):
+            return None
+        if not limits.done:
+            return limits
+        limits.result()
+        return None
 
     def admit(self, request: Request, kind: str, now: float) -> Limits | Pending[Limits]:
         """

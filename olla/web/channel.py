@@ -22,6 +22,7 @@ from olla.dialect.fields import FRAMING
 from olla.domain.message import Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
+from olla.pending import Pending
 from olla.wire.gather import REQUEST_LINE
 from olla.wire.head import MAX_FIELDS, RequestHead, parse_request
 from olla.wire.recent import apart
@@ -44,6 +45,7 @@ class FrontRequest(StockRequest):
     :ivar received: seconds on the reactor's clock when its head had been read.
     :ivar head: as it was read.
     :ivar admitted: what the limiters said before its body came; ``None`` when they have yet to be asked.
+    :ivar verdict: what they will say, where another process has them and was asked.
     """
 
     defaultContentType = None
@@ -53,7 +55,9 @@ class FrontRequest(StockRequest):
     received = 0.0
     head: RequestHead | None = None
     admitted: Sequence[tuple[bytes, bytes]] | None = None
+    verdict: Pending[Any] | None = None
     _read = 0
+    _whole = False
 
     def parseCookies(self) -> None:
         """Cookies mean nothing here."""
@@ -77,11 +81,23 @@ class FrontRequest(StockRequest):
     def _admit(self, length: int | None) -> None:
         """Ask whether a request with a body may send it (http-api.md §1.2)."""
         site, asked = self.channel.site, self.channel.asked(self)
-        site.admit(asked)
-        self.admitted = asked.admitted
+        waiting = site.admit(asked)
+        self.admitted, self.verdict = asked.admitted, asked.asked
         limit = site.sizes.body
         if limit and length is not None and length > limit:
             raise RequestTooLarge()
+        if waiting is not None:
+            waiting.when_done(partial(self._judged, waiting, asked))
+
+    def _judged(self, waiting: Pending[Any], asked: Request) -> None:
+        """The limiters have spoken of a request, perhaps before its body is there."""
+        channel = self.channel
+        try:
+            waiting.result()
+            self.admitted = asked.admitted
+        except Refusal as refusal:
+            if not self._whole and channel is not None and not channel.refused:
+                channel.refuse(refusal, self)
 
     def handleContentChunk(self, data: bytes) -> None:
         """A piece of the body has come; a chunked one may outgrow the limit only now."""
@@ -105,6 +121,7 @@ class FrontRequest(StockRequest):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """The request is whole; one that was refused meanwhile has its answer."""
+        self._whole = True
         if not self.channel.refused:
             self._keep(self.content.flush)
         if not self.channel.refused:

@@ -11,6 +11,7 @@ from twisted.web.server import Site
 
 from olla.domain.message import Request
 from olla.errors import Refusal
+from olla.pending import Pending
 from olla.turns import in_parts
 from olla.web.channel import FrontChannel, FrontRequest
 from olla.wire.head import RequestHead
@@ -25,7 +26,7 @@ class FrontSite(Site):
     :ivar sizes: limits of size and time.
     :ivar clock: seconds, never going back.
     :ivar admit: lets in a request whose body has yet to come, which keeps what the limiters say; may raise a
-        :class:`~olla.errors.Refusal`.
+        :class:`~olla.errors.Refusal`, or give what raises it later while the body comes.
     :ivar refusal: makes the whole response, head and body, to a request that is refused before it was read.
     :ivar draining: whether connections are closed after the answer that runs.
     :ivar recent: heads of late.
@@ -39,7 +40,7 @@ class FrontSite(Site):
         resource: IResource,
         sizes: Sizes,
         clock: Callable[[], float],
-        admit: Callable[[Request], object],
+        admit: Callable[[Request], Pending[Any] | None],
         refusal: Callable[[Refusal, Request], bytes],
         reactor: Any,
     ) -> None:

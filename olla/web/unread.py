@@ -10,9 +10,10 @@ from twisted.logger import Logger
 from olla.dialect.envelope import error_body, error_fields
 from olla.dialect.target import read_target
 from olla.domain.message import Fields, Head, Request
-from olla.errors import InternalError, Refusal, RequestTooLarge, TooManyClients
+from olla.errors import InternalError, NotSupported, Refusal, RequestTooLarge, TooManyClients
 from olla.events import Event, SizeRefused
-from olla.proxy.admission import Admission
+from olla.pending import Pending
+from olla.proxy.admission import HEALTH, PROXY, Admission, Limits
 from olla.proxy.answers import REASONS, Answers
 from olla.proxy.routes import READING, Routes
 from olla.proxy.story import Story
@@ -38,14 +39,28 @@ class Unread:
     clock: Callable[[], float]
     _log = Logger()
 
-    def admit(self, request: Request) -> None:
+    def admit(self, request: Request) -> Pending[Limits] | None:
         """
-        Ask the limiters about a request whose body has yet to come; a page of ours, or a preflight, is let in.
+        Judge a request whose body has yet to come by path and method, and ask the limiters.
 
+        :return: what to wait for when another process has them; the body may come meanwhile.
         :raise Refusal: when it may not come in; nobody needs to read the body.
         """
-        if self.routes.is_proxied(request.method, request.target) and not self.answers.cors.is_preflight(request):
-            self.admission.admit_unread(request, self.clock())
+        if self.routes.is_proxied(request.method, request.target):
+            if self.answers.cors.is_preflight(request):
+                return None
+            return self.admission.admit_unread(request, PROXY, self.clock())
+        if request.method == b"OPTIONS":
+            return None
+        target = read_target(request.target)
+        path = target.path if target is not None else ""
+        misplaced = self._misplaced(request, path)
+        if misplaced is not None and not isinstance(misplaced, NotSupported):
+            raise misplaced
+        asked = self.admission.admit_unread(request, HEALTH if path in self.pages else PROXY, self.clock())
+        if misplaced is not None and asked is None:
+            raise misplaced
+        return asked
 
     def refuse(self, refusal: Refusal, request: Request) -> bytes:
         """Make the whole answer to a request that is refused before it has been read."""

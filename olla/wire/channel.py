@@ -8,6 +8,7 @@ another server's protocol with its bytes, once and for good for that connection.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
@@ -19,7 +20,7 @@ from zope.interface import implementer
 from olla.domain.message import EMPTY, Body, Request
 from olla.errors import HeadersTooLarge, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
-from olla.pending import Task
+from olla.pending import Pending, Task
 from olla.wire.body import Intake
 from olla.wire.exchange import Exchange
 from olla.wire.gather import REQUEST_LINE, RequestGatherer, first_line
@@ -250,9 +251,11 @@ class Channel(Protocol):
             self._begin(request)
             return rest[length:]
         try:
-            factory.admit(request)
+            asked = factory.admit(request)
             if too_large:
                 raise RequestTooLarge()
+            if asked is not None:
+                asked.when_done(partial(self._judged, asked, request))
             self._intake = Intake(length)
         except Refusal as refusal:
             self._refuse(refusal, request)
@@ -260,6 +263,14 @@ class Channel(Protocol):
         self._request = request
         self._expires = request.received + sizes.body_seconds if sizes.body_seconds else NEVER
         return rest
+
+    def _judged(self, asked: Pending[Any], request: Request) -> None:
+        """The limiters have spoken of a request, perhaps before its body is there."""
+        try:
+            asked.result()
+        except Refusal as refusal:
+            if self._request is request:
+                self._refuse(refusal, request)
 
     def _read_body(self, data: bytes, intake: Intake) -> bytes:
         """Read on in a body; gives the bytes after it."""

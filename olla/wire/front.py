@@ -12,7 +12,7 @@ from zope.interface import implementer
 from olla.domain.message import Request
 from olla.errors import Refusal
 from olla.interfaces import IExchange
-from olla.pending import Task
+from olla.pending import Pending, Task
 from olla.turns import in_parts
 from olla.wire.channel import Channel
 from olla.wire.head import RequestHead
@@ -31,7 +31,7 @@ class ChannelFactory(Factory):
     :ivar takes: says of method and target whether a plain request for it is ours.
     :ivar begin: starts to answer a whole request.
     :ivar admit: lets in a request whose body has yet to come, which keeps what the limiters say; may raise a
-        :class:`~olla.errors.Refusal`.
+        :class:`~olla.errors.Refusal`, or give what raises it later while the body comes.
     :ivar refuse: makes the whole response, head and body, to a request that is refused before it was read.
     :ivar channels: those that are open.
     :ivar recent: the heads of plain requests of late.
@@ -47,7 +47,7 @@ class ChannelFactory(Factory):
         clock: Callable[[], float],
         takes: Callable[[bytes, bytes], bool],
         begin: Callable[[IExchange], Task],
-        admit: Callable[[Request], object],
+        admit: Callable[[Request], Pending[Any] | None],
         refuse: Callable[[Refusal, Request], bytes],
     ) -> None:
         """Get collaborators; see the class."""

@@ -157,6 +157,17 @@ class Rates(ProxyCase):
                 self.assertIsNotNone(client.lost)
         self.assertEqual(self.status()["security"]["violations"]["rate_limits"], 6)
 
+    def test_no_body_of_ours_is_waited_for(self) -> None:
+        """Nor is the body of a request for a page of ours, which counts as one without (http-api.md §1.2, C62)."""
+        self.begin(burst_size=2, per_ip_requests_per_minute=1, health_requests_per_minute=1)
+        head = b"GET %b HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n"
+        for path in (b"/olla/models", b"/internal/health"):
+            self.assertEqual([self.get(path.decode()).status for _ in range(2)], [200, 200])
+            client = self.send(head % path)
+            self.network.pump(0.5)
+            self.assertEqual((client.status, client.field("Retry-After")), (429, "60"), path)
+            self.assertIsNotNone(client.lost)
+
     def test_asked_once(self) -> None:
         """Whoever is let in before its body has come is not asked again when it has (http-api.md §1.2, R54)."""
         self.begin(burst_size=2, per_ip_requests_per_minute=1)
@@ -222,6 +233,27 @@ class Sizes(ProxyCase):
                 self.assertEqual(client.field("Connection"), "close")
                 self.assertEqual(client.field("Allow"), "GET, HEAD" if status == 405 else None)
         self.assertEqual(self.backend.seen, [])
+
+    def test_place_before_body(self) -> None:
+        """Nobody has to send a body to hear that it is in no place for one (http-api.md §1.2)."""
+        self.begin()
+        for path, status, code in (
+            ("/nowhere", 404, "ROUTE_NOT_FOUND"),
+            ("/olla/nobody/v1/x", 404, "UNKNOWN_PROVIDER"),
+            ("/olla/models/m", 405, "METHOD_NOT_ALLOWED"),
+            ("/internal/status", 405, "METHOD_NOT_ALLOWED"),
+            ("/olla/ollama/api/pull", 501, "NOT_SUPPORTED"),
+        ):
+            for framing in (
+                "Content-Length: 5000",
+                "Transfer-Encoding: chunked",
+                "Expect: 100-continue\r\nContent-Length: 5",
+            ):
+                client = self.send(f"POST {path} HTTP/1.1\r\nHost: h\r\n{framing}\r\n\r\n".encode())
+                self.network.pump(0.5)
+                self.assertRefused(client, status, code)
+                self.assertEqual(client.got.count(b"HTTP/1.1 "), 1)
+                self.assertIsNotNone(client.lost)
 
     def test_fields(self) -> None:
         """What is refused before it was read has the fields of any error of its route (SC3, http-api.md §4.3)."""

@@ -49,7 +49,7 @@ class Limits(CrewCase):
         self.assertEqual(self.get(2, "/olla/models").status, 429)
 
     def test_uploads(self) -> None:
-        """A body that comes late is admitted once, when it is whole."""
+        """A body that comes late is admitted once."""
         self.start({"a": Backend(play=says(answer({})))}, server={"rate_limits": {**LIMITS, "burst_size": 1}})
         head = (
             b"POST /olla/openai/v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 13\r\n"
@@ -59,6 +59,39 @@ class Limits(CrewCase):
         client.transport.write(b'{"model":"m"}')
         self.network.pump()
         self.assertEqual(client.status, 200)
+        self.assertEqual(self.post(2).status, 429)
+
+    def refuse_early(self, engine: str) -> None:
+        """Check that a refused client hears of it before it has sent its body."""
+        limits = {**LIMITS, "burst_size": 1}
+        self.start({"a": Backend(play=says(answer({})))}, server={"rate_limits": limits}, proxy={"engine": engine})
+        for number, framing in enumerate(
+            (b"Content-Length: 13", b"Transfer-Encoding: chunked", b"Expect: 100-continue\r\nContent-Length: 13")
+        ):
+            peer = f"192.0.2.{number}"
+            self.assertEqual(self.post(1, peer=peer).status, 200)
+            head = b"POST /olla/openai/v1/x HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n"
+            client = self.send(2, head, peer=peer)
+            self.network.pump()
+            answers = client.got.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
+            self.assertEqual((answers[:13], answers.count(b"HTTP/1.1 ")), (b"HTTP/1.1 429 ", 1), framing)
+
+    def test_no_body_is_waited_for(self) -> None:
+        """A refused client hears of it before it has sent its body (http-api.md §1.2, issue 4 item 6)."""
+        self.refuse_early("olla")
+
+    def test_no_body_is_waited_for_at_sherpa(self) -> None:
+        """So it does on Twisted's server (http-api.md §1.2, issue 4 item 6)."""
+        self.refuse_early("sherpa")
+
+    def test_too_large(self) -> None:
+        """What is announced too large counts as a request, as it does without workers (http-api.md §1.2, R54)."""
+        self.start(
+            {"a": Backend(play=says(answer({})))},
+            server={"rate_limits": {**LIMITS, "burst_size": 2}, "request_limits": {"max_body_size": 100}},
+        )
+        head = b"POST /olla/openai/v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n"
+        self.assertEqual([self.send(1, head).status for _ in range(2)], [413, 413])
         self.assertEqual(self.post(2).status, 429)
 
     def test_requests_of_an_endpoint(self) -> None:

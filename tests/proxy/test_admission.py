@@ -77,7 +77,7 @@ class AdmissionTests(SynchronousTestCase):
     def test_admitted_before_its_body(self) -> None:
         """One that was let in before its body came is not asked for again, and keeps its fields (http-api.md §1.2)."""
         request = Request(b"POST", b"/", [], peer="192.0.2.1")
-        self.admission.admit_unread(request, 5.0)
+        self.assertIsNone(self.admission.admit_unread(request, PROXY, 5.0))
         self.verdict = Verdict(False, 3)
         self.assertEqual(list(self.admission.admit(request, PROXY, 9.0)), list(FIELDS))
         self.assertEqual(self.asked, [("behind 192.0.2.1", PROXY, 5.0)])
