@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs, quote, unquote
 
 from attrs import define, field
 from klein import Klein
@@ -96,7 +96,7 @@ class App:
         return self._show(stock, PROXY, self.pages.models)
 
     def _model(self, stock: FrontRequest, id: str) -> Deferred[None]:
-        return self._show(stock, PROXY, lambda query: self.pages.model(id, query))
+        return self._show(stock, PROXY, lambda query: self.pages.model(unquote(id), query))
 
     def _under_olla(self, stock: FrontRequest, prefix: str) -> Deferred[None]:
         exchange = _exchange(stock)

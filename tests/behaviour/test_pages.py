@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from tests.support import HEADER_END, Backend, Client, ProxyCase, answer, on_each_engine, request, says
 
@@ -125,6 +126,16 @@ class Pages(ProxyCase):
         for path in SYSTEM:
             self.assertEqual(self.get(path + "/").status, 404, path)
         self.assertEqual(self.get("/olla/models/").status, 200)
+
+    def test_any_name(self) -> None:
+        """A model is found by its name, whatever that has in it, escaped or not (http-api.md §13.5, §14)."""
+        names = ("llama3:8b", "hf.co/org/m-GGUF:Q4_K_M", "m@v1", "my model", "größe", "a%b", "100%25")
+        self.start({"a": Backend(models=names)})
+        for name in names:
+            whole = quote(name, safe="")
+            for path in (f"/olla/models/{whole}", f"/olla/models/{quote(name)}", f"/olla/openai/v1/models/{whole}"):
+                self.assertEqual(self.get(path).json["id"], name, path)
+        self.assertEqual(self.get("/olla/models/llama3:8b").json["id"], "llama3:8b")
 
     def test_head(self) -> None:
         """HEAD is GET without a body, with the same fields (C59, C145, http-api.md §2.6)."""
