@@ -159,7 +159,7 @@ class Checks:
         note, given = self._reading.note, self._reading.given
         retry = [f"proxy.retry.{name}" for name in ("enabled", "max_attempts", "on_connection_failure")]
         if any(map(given, retry)):
-            note("proxy.retry", "is honoured here")
+            note("proxy.retry", "has its effect here; the Go original ignores it")
         if given("discovery.health_check.initial_delay"):
             note("discovery.health_check.initial_delay", "has no effect: the first checks run at once")
         if config.proxy.profile == "standard":
@@ -168,7 +168,7 @@ class Checks:
             said = f"ends every answer after {config.proxy.response_timeout:g} seconds"
             note("proxy.response_timeout", said)
         if given("model_registry.unification.enabled"):
-            note("model_registry.unification.enabled", "is honoured here, as enable_unifier")
+            note("model_registry.unification.enabled", "has its effect here, as enable_unifier has")
 
     def _fault_unknown(self, path: str, name: str, known: Collection[str]) -> None:
         self._reading.fault(path, f"{shown(name)} is not known; known: {', '.join(sorted(known))}")

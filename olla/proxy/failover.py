@@ -52,15 +52,12 @@ class RetryRules:
 
     :ivar enabled: whether at all.
     :ivar on_connection_failure: after a connection that could not be made, or was reset before any answer.
-    :ivar on_unanswered: after a time-out or a closed connection as well, whatever the method: the operator
-        accepts that two backends may work on one request.
     :ivar max_attempts: endpoints tried for one request; ``0`` for each candidate once.
     :ivar on_status: statuses of a backend after which the next one is asked.
     """
 
     enabled: bool = True
     on_connection_failure: bool = True
-    on_unanswered: bool = False
     max_attempts: int = 0
     on_status: Collection[int] = frozenset({429, 503})
 
@@ -76,7 +73,7 @@ class RetryRules:
             return self.on_connection_failure and not getattr(failure, "answered", False)
         if isinstance(failure, BadReply):
             return False
-        return self.on_unanswered or request.method in IDEMPOTENT or path.endswith(REPEATABLE)
+        return request.method in IDEMPOTENT or path.endswith(REPEATABLE)
 
 
 @define(eq=False)

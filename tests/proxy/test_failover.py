@@ -45,11 +45,10 @@ class RetryRulesTests(SynchronousTestCase):
             for method in (b"POST", b"PUT", b"DELETE", b"PATCH"):
                 self.assertFalse(rules.allow(Request(method, b"/", []), CHAT, failure))
             self.assertTrue(rules.allow(POST, "/v1/embeddings", failure))
-            self.assertTrue(RetryRules(on_unanswered=True).allow(POST, CHAT, failure))
 
     def test_bad_reply(self) -> None:
         """A malformed answer is never asked for again: a backend has worked on it."""
-        self.assertFalse(RetryRules(on_unanswered=True).allow(Request(b"GET", b"/", []), CHAT, BadReply("x")))
+        self.assertFalse(RetryRules().allow(Request(b"GET", b"/", []), CHAT, BadReply("x")))
 
 
 class HelperTests(SynchronousTestCase):
