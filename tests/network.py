@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     IReactorPluggableNameResolver,
     IReactorTCP,
     IReactorTime,
+    IReadDescriptor,
     ITCPTransport,
 )
 from twisted.internet.task import Clock
@@ -31,7 +32,7 @@ from zope.interface import implementer
 HIGH_WATER = 65536
 
 
-@implementer(ITCPTransport, IPushProducer)
+@implementer(ITCPTransport, IPushProducer, IReadDescriptor)
 class MemoryTransport:
     """
     One end of a connection in memory; bytes travel when the network is pumped.
@@ -39,6 +40,7 @@ class MemoryTransport:
     :ivar sent: everything ever written at this end.
     :ivar waiting: bytes written that have not been delivered.
     :ivar paused: whether this end's protocol has asked to be given nothing.
+    :ivar stalled: whether the reactor at the other end has yet to notice what waits.
     """
 
     TLS = False
@@ -120,6 +122,17 @@ class MemoryTransport:
             self._reset = True
             self.disconnecting = True
             self.waiting.clear()
+
+    def doRead(self) -> None:
+        """Have what waits for this end, noticed or not."""
+        while self.other.waiting:
+            self.protocol.dataReceived(self.other.waiting.popleft())
+
+    def fileno(self) -> int:
+        return -1
+
+    def logPrefix(self) -> str:
+        return "memory"
 
     def size(self) -> int:
         """Bytes that wait to be delivered."""

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from twisted.internet.interfaces import IWriteDescriptor
+from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
 
 from olla.crew.messages import FromOwner, FromWorker, Message
+from olla.pending import nothing
 
 T = TypeVar("T")
 
@@ -26,12 +28,14 @@ class Link(Int32StringReceiver, Generic[T]):
     """
 
     MAX_LENGTH = 1 << 30
+    _log = Logger()
 
     def __init__(
         self,
         decoder: msgspec.msgpack.Decoder[T],
         heard: Callable[[T], None],
         lost: Callable[[], None],
+        over: Callable[[], None] = nothing,
     ) -> None:
         """
         Get ready to be connected.
@@ -39,13 +43,16 @@ class Link(Int32StringReceiver, Generic[T]):
         :param decoder: understands what the other end says.
         :param heard: told each message.
         :param lost: told that the other process is gone.
+        :param over: called when each message that came with one read has been told.
         """
         self.open = False
         self._decoder = decoder
         self._encoder = msgspec.msgpack.Encoder()
         self._heard = heard
         self._lost = lost
-        self._push: Callable[[], object] = _nothing
+        self._over = over
+        self._push: Callable[[], object] = nothing
+        self._pull: Callable[[], object] = nothing
 
     def connectionMade(self) -> None:
         """The other process can be spoken to."""
@@ -53,6 +60,23 @@ class Link(Int32StringReceiver, Generic[T]):
         transport: Any = self.transport
         if IWriteDescriptor.providedBy(transport):
             self._push = transport.doWrite
+        if IReadDescriptor.providedBy(transport):
+            self._pull = transport.doRead
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes have come."""
+        super().dataReceived(data)
+        self._over()
+
+    def hear(self) -> None:
+        """Read what has come and the reactor has yet to notice; that the other end is gone it notices by itself."""
+        if not self.open:
+            return
+        try:
+            self._pull()
+        except Exception:  # the reactor would do the same
+            self._log.failure("A process said what cannot be understood")
+            self.close()
 
     def say(self, message: Message) -> None:
         """
@@ -86,9 +110,11 @@ class Link(Int32StringReceiver, Generic[T]):
             self.transport.loseConnection()
 
 
-def owners_end(heard: Callable[[FromWorker], None], lost: Callable[[], None]) -> Link[FromWorker]:
+def owners_end(
+    heard: Callable[[FromWorker], None], lost: Callable[[], None], over: Callable[[], None]
+) -> Link[FromWorker]:
     """Make the end that a worker talks to."""
-    return Link(msgspec.msgpack.Decoder(FromWorker), heard, lost)
+    return Link(msgspec.msgpack.Decoder(FromWorker), heard, lost, over)
 
 
 def workers_end(heard: Callable[[FromOwner], None], lost: Callable[[], None]) -> Link[FromOwner]:
@@ -103,7 +129,3 @@ def _writable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_writable(key): _writable(one) for key, one in value.items()}
     return [_writable(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-
-def _nothing() -> None:
-    """A transport in memory sends by itself."""

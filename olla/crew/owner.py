@@ -84,6 +84,7 @@ class Owner:
     wall: Callable[[], float]
     posts: dict[int, Post] = field(init=False, factory=dict)
     _ready: bool = field(init=False, default=False)
+    _hearing: bool = field(init=False, default=False)
     _states: dict[str, State] = field(init=False, factory=dict)
     _loads: dict[int, Loads] = field(init=False, factory=dict)
     _reading_for: dict[str, list[Callable[[Result], None]]] = field(init=False, factory=dict)
@@ -181,6 +182,24 @@ class Owner:
         return Listed(member.name, member.profile, self.models(member.name), self.clock(), self.wall())
 
     # What workers ask and say ----------------------------------------------------------------------------------
+
+    def heard(self) -> None:
+        """
+        Answer what was asked, once all has been heard that was said before.
+
+        A client that has its answer from one worker may have asked another at once, and the reactor reads from
+        both in any order: whom a session belongs to would come after the question for it.
+        """
+        posts = tuple(self.posts.values())
+        if self._hearing or not any(post.questions for post in posts):
+            return
+        self._hearing, known = True, -1
+        while known != (known := sum(len(post.questions) for post in posts)):  # more may have been asked meanwhile
+            for post in posts:
+                post.link.hear()
+        self._hearing = False
+        for post in posts:
+            post.answer()
 
     def show(self, question: Show, answer: Callable[[Result], None]) -> None:
         """Make a page, when every worker has reported what it has to report."""

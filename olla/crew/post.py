@@ -70,6 +70,8 @@ class Owner(Protocol):
 
     def changed(self) -> None: ...
 
+    def heard(self) -> None: ...
+
     def left(self, post: Post) -> None: ...
 
 
@@ -81,15 +83,18 @@ class Post:
     :ivar number: 1, 2 … ; the one that takes its place has the same.
     :ivar load: requests at each endpoint that hold no lease of ours, as told last.
     :ivar leases: by the number of the question.
+    :ivar questions: that have yet to be answered, or handed on.
     """
 
     number: int
     _owner: Owner
     link: Link[FromWorker] = field(
-        init=False, default=Factory(lambda self: owners_end(self._heard, self._lost), takes_self=True)
+        init=False,
+        default=Factory(lambda self: owners_end(self._heard, self._lost, self._owner.heard), takes_self=True),
     )
     load: Mapping[str, int] = field(init=False, factory=dict)
     leases: dict[int, Lease] = field(init=False, factory=dict)
+    questions: list[Ask] = field(init=False, factory=list)
     _waiting: dict[int, Pending[Lease]] = field(init=False, factory=dict)
     _asked: dict[int, Callable[[bytes], None]] = field(init=False, factory=dict)
     _last: int = field(init=False, default=0)
@@ -126,8 +131,14 @@ class Post:
     # What it asks ----------------------------------------------------------------------------------------------
 
     def asked(self, ask: Ask) -> None:
-        """Answer a question, now or later."""
-        ANSWERS[type(ask.question)](self, ask.number, ask.question)
+        """Keep a question until all has been heard that was said before it; see :meth:`answer`."""
+        self.questions.append(ask)
+
+    def answer(self) -> None:
+        """Answer what it has asked, now or later."""
+        questions, self.questions = self.questions, []
+        for ask in questions:
+            ANSWERS[type(ask.question)](self, ask.number, ask.question)
 
     def admit(self, number: int, question: Admit) -> None:
         """Ask the limiters."""
@@ -173,7 +184,8 @@ class Post:
         self._owner.refresh(question.model, members, lambda result: self._answer(number, result))
 
     def withdrawn(self, message: Withdraw) -> None:
-        """Leave the queue, or give back what was taken in vain."""
+        """Forget a question, leave the queue, or give back what was taken in vain."""
+        self.questions = [ask for ask in self.questions if ask.number != message.number]
         waiting = self._waiting.get(message.number)
         if waiting is not None:
             waiting.cancel()
@@ -292,6 +304,7 @@ class Post:
 
     def _lost(self) -> None:
         """It is gone: nothing of it remains."""
+        self.questions.clear()
         self._carry({})
         for waiting in tuple(self._waiting.values()):
             waiting.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.crew.support import CrewCase
-from tests.support import SSE, Backend, answer, chunk, request, says
+from tests.support import SSE, Backend, BackendConnection, answer, chunk, request, says
 
 LIMITS = {
     "per_ip_requests_per_minute": 60,
@@ -210,6 +210,24 @@ class Sessions(CrewCase):
             self.assertEqual(len({one.field("X-Olla-Endpoint") for one in asked}), 1)
         counts = self.get(2, "/internal/stats/sticky").json
         self.assertEqual(counts["hits"], 9)
+
+    def test_heard_in_any_order(self) -> None:
+        """Who had an answer from one worker is known at another, whomever the first process hears first (C52)."""
+        asked: list[BackendConnection] = []
+        waits = Backend(play=lambda connection, seen: asked.append(connection))
+        proxy = {"sticky_sessions": {"enabled": True}, "load_balancer": "round-robin"}
+        self.start({"a": waits, "b": waits}, size=3, proxy=proxy)
+        for worker in (1, 2):
+            first = self.post(worker, X_Olla_Session_ID=f"by {worker}")
+            link = self.workers[worker].service.desk.link.transport
+            link.stalled = True
+            asked[-1].transport.write(answer({}))
+            self.network.pump()
+            then = self.post(3, X_Olla_Session_ID=f"by {worker}")
+            asked[-1].transport.write(answer({}))
+            self.network.pump()
+            self.assertEqual(then.field("X-Olla-Endpoint"), first.field("X-Olla-Endpoint"))
+            self.assertEqual(then.field("X-Olla-Sticky-Session"), "hit")
 
     def test_lost_endpoint(self) -> None:
         """When the endpoint of a session is lost, another has it from then on, for all workers (C53)."""

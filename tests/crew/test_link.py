@@ -16,6 +16,7 @@ from olla.crew.setting import Setting, packed, received
 from olla.crew.sockets import unshared
 from olla.domain.models import ListedModel
 from olla.events import Finished
+from olla.pending import nothing
 
 
 class Links(SynchronousTestCase):
@@ -26,7 +27,7 @@ class Links(SynchronousTestCase):
         worker = workers_end(lambda message: None, lambda: None)
         worker.makeConnection(StringTransport())
         worker.say(Report({"a": 1}, [], [Done(event, "a", None)], [], []))
-        owner = owners_end(heard.append, lambda: None)
+        owner = owners_end(heard.append, nothing, nothing)
         owner.makeConnection(StringTransport())
         for byte in worker.transport.value():  # type: ignore[union-attr]  # a StringTransport
             owner.dataReceived(bytes([byte]))
@@ -47,7 +48,7 @@ class Links(SynchronousTestCase):
     def test_large(self) -> None:
         """A listing of twenty thousand models goes through whole."""
         heard: list[Any] = []
-        owner = owners_end(lambda message: None, lambda: None)
+        owner = owners_end(lambda message: None, nothing, nothing)
         owner.makeConnection(StringTransport())
         models = tuple(ListedModel(f"model-{n}", digest="d" * 64) for n in range(20_000))
         owner.say(Listed("e", "ollama", models, 1.0, 2.0))
