@@ -119,6 +119,7 @@ class WorkerParts(Parts):
             self.affinity.forget,
             lambda: 0.0,
             desk=self.desk,
+            exact=self.config.proxy.sticky_sessions.enabled,
         )
         fleet.replace(assembly.endpoints_of(self.config))
         return fleet

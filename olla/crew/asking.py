@@ -20,6 +20,7 @@ from olla.crew.messages import (
     Abandoned,
     Admit,
     Answered,
+    Busy,
     Failed,
     Find,
     Found,
@@ -176,9 +177,13 @@ class AskedFleet(Fleet):
 
     Where all candidates are well and without a limit the choice is made here; in every other case, a limit of
     concurrency or of requests, a breaker, a rest, the owner makes it, whose queue is the only one.
+
+    :ivar exact: whether the owner hears at once of each request that begins or ends: that a session's endpoint has
+        too much to do is found by them.  Otherwise it hears of all of them a few times a second.
     """
 
     desk: Desk
+    exact: bool
     _others: Mapping[str, int] = field(init=False, factory=dict)
     _asked: Counter[Member] = field(init=False, factory=Counter)
 
@@ -201,7 +206,10 @@ class AskedFleet(Fleet):
     ) -> Lease | Pending[Lease]:
         """See :class:`Fleet`."""
         if all(member.clear for member in candidates):
-            return super().lease(candidates, wanted, now, preferred, cold)
+            lease = super().lease(candidates, wanted, now, preferred, cold)
+            if self.exact and isinstance(lease, Lease):
+                self._tell(lease.member)
+            return lease
         names = tuple(member.name for member in candidates)
         name = preferred.name if preferred is not None else ""
         asked = self.desk.ask(Take(names, wanted, name, tuple(cold)), self.rules.queue_timeout + ALLOWANCE)
@@ -248,6 +256,8 @@ class AskedFleet(Fleet):
         if number:
             self._asked[lease.member] -= 1
             self.desk.say(Released(number))
+        elif self.exact:
+            self._tell(lease.member)
 
     def follow(self, state: State) -> Member | None:
         """
@@ -278,11 +288,15 @@ class AskedFleet(Fleet):
 
     def load(self) -> dict[str, int]:
         """Count the requests at each endpoint that hold no slot of the owner's."""
-        loads = {
-            member.name: member.in_flight - self._others.get(member.name, 0) - self._asked[member]
-            for member in self.members
-        }
+        loads = {member.name: self._load(member) for member in self.members}
         return {name: count for name, count in loads.items() if count}
+
+    def _load(self, member: Member) -> int:
+        return member.in_flight - self._others.get(member.name, 0) - self._asked[member]
+
+    def _tell(self, member: Member) -> None:
+        if self.get(member.name) is member:  # and no other has taken its place by a reload
+            self.desk.say(Busy(member.name, self._load(member)))
 
 
 def _number(lease: Lease) -> int:

@@ -262,6 +262,13 @@ class Report(Message, frozen=True):
     refused: list[SizeRefused]
 
 
+class Busy(Message, frozen=True):
+    """How many requests that hold none of the owner's slots an endpoint works on now."""
+
+    endpoint: str
+    count: int
+
+
 class Lines(Message, frozen=True):
     """Whole lines for the log."""
 
@@ -292,6 +299,7 @@ FromWorker = (
     | Settled
     | Made
     | Report
+    | Busy
     | Lines
     | Counted
     | Measured

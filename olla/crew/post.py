@@ -17,6 +17,7 @@ from olla.crew.messages import (
     Answer,
     Answered,
     Ask,
+    Busy,
     Count,
     Counted,
     Failed,
@@ -270,6 +271,10 @@ class Post:
         self._carry(report.load)
         self._owner.reported(report)
 
+    def occupied(self, message: Busy) -> None:
+        """Count what runs at one endpoint."""
+        self._carry({**self.load, message.endpoint: message.count})
+
     def lines(self, message: Lines) -> None:
         """Write its lines into the log."""
         self._owner.log(self.number, message.data)
@@ -326,6 +331,7 @@ HEARD: Mapping[type[Message], Callable[[Post, object], None]] = {
     Released: Post.released,  # type: ignore[dict-item]
     Settled: Post.settled,  # type: ignore[dict-item]
     Made: Post.made,  # type: ignore[dict-item]
+    Busy: Post.occupied,  # type: ignore[dict-item]
     Report: Post.reported,  # type: ignore[dict-item]
     Lines: Post.lines,  # type: ignore[dict-item]
     Counted: Post.counted,  # type: ignore[dict-item]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.crew.support import CrewCase
-from tests.support import SSE, Backend, BackendConnection, answer, chunk, request, says
+from tests.support import SSE, Backend, BackendConnection, Client, answer, chunk, request, says
 
 LIMITS = {
     "per_ip_requests_per_minute": 60,
@@ -228,6 +228,36 @@ class Sessions(CrewCase):
             self.network.pump()
             self.assertEqual(then.field("X-Olla-Endpoint"), first.field("X-Olla-Endpoint"))
             self.assertEqual(then.field("X-Olla-Sticky-Session"), "hit")
+
+    def test_load_is_exact(self) -> None:
+        """What has just begun at any worker spills a session, and what has just ended does not (http-api.md §7.5)."""
+        running: list[BackendConnection] = []
+        waits = Backend(play=lambda connection, seen: running.append(connection))
+        proxy = {"sticky_sessions": {"enabled": True}, "load_balancer": "round-robin"}
+        self.start({"a": waits, "b": waits}, size=3, proxy=proxy)
+
+        def ask(worker: int) -> Client:
+            return self.post(worker, X_Olla_Session_ID="s")
+
+        def finish() -> None:
+            while running:
+                running.pop().transport.write(answer({}))
+            self.network.pump()
+
+        def told(clients: list[Client]) -> list[str]:
+            return [client.field("X-Olla-Sticky-Session") for client in clients]
+
+        first = ask(1)
+        finish()
+        self.assertEqual(told([first]), ["miss"])
+        asked = [ask(worker) for worker in (1, 2, 3, 1)]
+        self.network.wait(0.5, 0.05)
+        finish()
+        self.assertEqual(told(asked), ["hit", "hit", "hit", "miss"])
+        last = ask(2)
+        finish()
+        self.assertEqual(told([last]), ["hit"])
+        self.assertEqual(last.field("X-Olla-Endpoint"), first.field("X-Olla-Endpoint"))
 
     def test_lost_endpoint(self) -> None:
         """When the endpoint of a session is lost, another has it from then on, for all workers (C53)."""
