@@ -2,7 +2,9 @@
 The lean reactor: Twisted's epoll reactor with less work for each event (``twistd --reactor olla``).
 
 Stock Twisted sets up a logging context around each event and checks the descriptor twice.  Here an event that is
-nothing but readable, as nearly all are, goes straight to the reader; every other goes Twisted's way.
+nothing but readable, as nearly all are, goes straight to the reader; every other goes Twisted's way.  Between events it
+looks for what is due twice as well, and with each look at the clock; here that is one look, and no more while nothing
+can be due.
 """
 
 from __future__ import annotations
@@ -18,11 +20,34 @@ from twisted.internet.main import installReactor
 from twisted.logger import Logger
 from twisted.python import log
 
+LONGEST = 3600.0
+
 _log = Logger()
 
 
 class LeanReactor(EPollReactor):
     """Twisted's epoll reactor with a shorter way for what is readable."""
+
+    def mainLoop(self) -> None:
+        """Run until it is stopped, whatever fails on the way."""
+        while self._started:
+            with _log.failuresHandled("Unexpected error in main loop"):
+                while self._started:
+                    self.doIteration(self.until_due())
+
+    def until_due(self) -> float | None:
+        """
+        Do what is due.
+
+        :return: seconds until more can be; ``None`` for never.
+        """
+        calls = self._pendingTimedCalls
+        if calls and not (self._newTimedCalls or self.threadCallQueue or self._justStopped):
+            wait = calls[0].time - self.seconds()
+            if wait > 0.0:
+                return min(wait, LONGEST)
+        self.runUntilCurrent()
+        return self.timeout() if self.running else 0.0
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, and act on them."""
@@ -76,7 +101,7 @@ class _Trial:
     readConnectionLost = connectionLost
 
 
-def fault(reactor: EPollReactor) -> str:
+def fault(reactor: LeanReactor) -> str:
     """
     Try ``reactor`` out on a pair of sockets, before it runs.
 
@@ -94,7 +119,7 @@ def fault(reactor: EPollReactor) -> str:
         reactor.doIteration(0)
         if not isinstance(reader.lost, OSError) or reader in reactor.getReaders():
             return "what fails is not disconnected"
-        return ""
+        return _fault_of_time(reactor)
     except Exception as error:
         return f"{type(error).__name__} when it was tried out: {error}"
     finally:
@@ -102,11 +127,25 @@ def fault(reactor: EPollReactor) -> str:
         theirs.close()
 
 
+def _fault_of_time(reactor: LeanReactor) -> str:
+    """Say what is wrong with how ``reactor`` does what is due; ``""`` when nothing is."""
+    done: list[str] = []
+    later = reactor.callLater(LONGEST, done.append, "later")
+    reactor.callLater(0.0, done.append, "now")
+    reactor.until_due()
+    wait = reactor.until_due()
+    reactor.callFromThread(done.append, "from a thread")
+    reactor.until_due()
+    later.cancel()
+    if done != ["now", "from a thread"] or wait is None or wait > LONGEST:
+        return "what is due is not done"
+    return ""
+
+
 def install() -> None:
     """Install the lean reactor; Twisted's own, and a line in the log, if it cannot be."""
-    reactor: EPollReactor = LeanReactor()
-    reason = fault(reactor)
+    lean = LeanReactor()
+    reason = fault(lean)
     if reason:
         _log.warn("Using the stock epoll reactor: {reason}", reason=reason)
-        reactor = EPollReactor()
-    installReactor(reactor)
+    installReactor(EPollReactor() if reason else lean)

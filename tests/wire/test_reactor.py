@@ -133,9 +133,36 @@ class LeanTests(SynchronousTestCase):
         self.reactor.doIteration(0)
         self.assertEqual(len(one.heard) + len(two.heard), 1)
 
+    def test_due(self) -> None:
+        """What is due is done, be it asked for, moved or cancelled meanwhile; then it sleeps until more can be."""
+        now, done = 100.0, []
+        self.reactor.seconds = lambda: now  # type: ignore[method-assign]
+        self.assertEqual(self.reactor.until_due(), 0.0)  # it does not run yet, so it does not sleep
+        self.reactor.running = True
+        self.assertIsNone(self.reactor.until_due())
+        self.reactor.callLater(5.0, done.append, "five")
+        moved = self.reactor.callLater(9.0, done.append, "moved")
+        self.reactor.callLater(2.0, done.append, "cancelled").cancel()
+        self.assertEqual(self.reactor.until_due(), 5.0)
+        moved.reset(1.0)
+        now = 101.0
+        self.reactor.until_due()
+        self.assertEqual(done, ["moved"])
+        self.reactor.callFromThread(done.append, "thread")
+        self.assertEqual((self.reactor.until_due(), done), (4.0, ["moved", "thread"]))
+        self.reactor.callLater(1e9, done.append, "far away")
+        now = 105.0
+        self.assertLessEqual(self.reactor.until_due(), 1e7)
+        self.assertEqual(done, ["moved", "thread", "five"])
+        self.assertEqual(self.reactor.until_due(), 3600.0)
+
     def test_fault(self) -> None:
         """This Twisted passes; one whose private names differ does not."""
         self.assertEqual(fault(self.reactor), "")
+        forgetful = LeanReactor()
+        self.addCleanup(forgetful._poller.close)
+        forgetful.callFromThread = lambda *_: None  # type: ignore[method-assign, assignment]
+        self.assertEqual(fault(forgetful), "what is due is not done")
         broken = LeanReactor()
         self.addCleanup(broken._poller.close)
         broken._selectables = {}
