@@ -18,7 +18,7 @@ PAGE ?= docs/performance.rst
 .PHONY: run test test-real fuzz coverage-of-spec bench bench-smoke check lint types arch format docs clean
 
 run: $(READY)            ## set everything up and start with two embedded engines
-	$(BIN)/twistd --nodaemon --pidfile= olla --demo
+	$(BIN)/olla --demo
 
 test: $(READY)           ## the tests that need no server
 	$(BIN)/python -m twisted.trial --jobs=2 tests

@@ -37,7 +37,6 @@ setup(
         "cattrs>=25",
         "PyYAML>=6,<7",
         "cachetools>=6",
-        "cachetools>=6",
         "psutil>=7",
     ],
     extras_require={

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -241,8 +242,9 @@ def _fail(text: str) -> NoReturn:
 
 
 def main() -> None:
-    """Be ``twistd -n olla`` with the arguments of the command line."""
+    """Be ``twistd -n olla`` with the arguments of the command line, on the lean reactor where there is epoll."""
     from twisted.scripts.twistd import run
 
-    sys.argv = [sys.argv[0], "--nodaemon", "--pidfile=", "olla", *sys.argv[1:]]
+    reactor = ["--reactor=olla"] if hasattr(select, "epoll") else []
+    sys.argv = [sys.argv[0], "--nodaemon", "--pidfile=", *reactor, "olla", *sys.argv[1:]]
     run()

@@ -17,6 +17,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+ON_TWISTD = ("-c", TWISTD, "--nodaemon", "--pidfile=")
+AS_SCRIPT = ("-c", "import sys; sys.argv[0] = 'olla'; from olla.tap import main; main()")
 UNLIMITED = {
     "per_ip_requests_per_minute": 0,
     "global_requests_per_minute": 0,
@@ -52,8 +54,15 @@ class Program:
         config: Mapping[str, Any] | str | None = None,
         port: int = 0,
         reactor: Sequence[str] = (),
+        start: Sequence[str] = (),
         **environ: str,
     ) -> None:
+        """
+        Start it.
+
+        :param reactor: more options of ``twistd``.
+        :param start: what Python is given in place of ``twistd`` and all its options.
+        """
         self._temporary = tempfile.TemporaryDirectory()
         self.folder = Path(self._temporary.name)
         self.port = port or free_port()
@@ -63,7 +72,7 @@ class Program:
             (self.folder / "olla.yaml").write_text(text)
             words = ["-c", "olla.yaml", *words]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", TWISTD, "--nodaemon", "--pidfile=", *reactor, "olla", *words],
+            [sys.executable, *(start or (*ON_TWISTD, *reactor, "olla")), *words],
             cwd=self.folder,
             env=environment(**environ),
             stdout=subprocess.PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from tests.process.program import PATIENCE, Program, environment, free_port
+from tests.process.program import AS_SCRIPT, PATIENCE, Program, environment, free_port
 
 CHAT = {"model": "demo-llama", "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}
 ENGINES = ("sherpa", "olla")
@@ -194,6 +195,19 @@ class Start(ProgramCase):
         status, out, _ = self.refused("--validate-config", config={"proxy": {"engine": "warp"}})
         self.assertEqual(status, 1)
         self.assertIn("proxy.engine", out)
+
+    def test_reactor(self) -> None:
+        """``olla`` runs on the lean reactor where there is epoll, and ``twistd`` on its own (issue 4, 3)."""
+        lean = "lean" if hasattr(select, "epoll") else "default"
+        for start, expected in ((AS_SCRIPT, lean), ((), None)):
+            program = self.run_program("--demo", config={}, start=start).wait()
+            reactor = json.loads(program.get("/internal/process")[1])["reactor"]["name"]
+            if expected is not None:
+                self.assertEqual(reactor, expected)
+            else:
+                self.assertNotEqual(reactor, "lean")
+            program.signal(signal.SIGTERM)
+            self.assertEqual(program.end()[0], 0)
 
     def test_strangers_plugins(self) -> None:
         """A selector and a limiter from a package of somebody else's are found under their names (B142)."""
