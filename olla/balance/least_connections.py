@@ -26,6 +26,8 @@ class LeastConnections:
 
     def select(self, candidates: Sequence[ICandidate], wanted: Requirements) -> ICandidate:
         """Choose one of those whose load is least."""
+        if len(candidates) == 1:
+            return candidates[0]
         equals = self.equals(candidates)
         if len(equals) == 1:
             return equals[0]

@@ -1,11 +1,16 @@
-"""Requests and replies as they travel, without a socket in sight."""
+"""
+Requests and replies as they travel, without a socket in sight.
+
+They are msgspec structures: some are made for each request, and these cost less than half of attrs values.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
-from attrs import Factory, define, field, frozen
+import msgspec
+from attrs import frozen
 
 Fields = list[tuple[bytes, bytes]]
 """Header fields in the order they came, names spelled as they came, repeated ones repeated."""
@@ -67,13 +72,12 @@ class Segment:
     stop: int
 
 
-@define
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """
     The whole body of a request: held in memory when small, in an unlinked file when not.
 
     It can be read any number of times, so that a second endpoint can get what the first one refused, and never
-    changes (a frozen value would cost each request five times as much to make).
+    changes.
 
     :ivar parts: what it consists of, in order.
     :ivar size: bytes in all.
@@ -142,8 +146,7 @@ class Body:
 EMPTY = Body()
 
 
-@define
-class Request:
+class Request(msgspec.Struct):
     """
     What a client asks, read whole.
 
@@ -174,11 +177,11 @@ class Request:
     received: float = 0.0
     id: str = ""
     id_given: bool = False
-    made: dict[Any, Any] = Factory(dict)
-    index: dict[bytes, bytes] | None = field(default=None, repr=False, eq=False)
+    made: dict[Any, Any] = {}
+    index: dict[bytes, bytes] | None = None
     admitted: Sequence[tuple[bytes, bytes]] | None = None
-    asked: Any = field(default=None, repr=False, eq=False)
-    _size: int = field(init=False, default=-1, repr=False, eq=False)
+    asked: Any = None
+    _size: int = -1
 
     def commit(self) -> None:
         """
@@ -207,8 +210,7 @@ class Request:
         return index.get(name)
 
 
-@define
-class Head:
+class Head(msgspec.Struct):
     """
     What comes back before the body.
 
@@ -226,11 +228,10 @@ class Head:
     fields: Fields
     length: int | None = None
     blocks: tuple[Block, ...] = ()
-    made: dict[Any, Any] = Factory(dict)
+    made: dict[Any, Any] = {}
 
 
-@define
-class Outgoing:
+class Outgoing(msgspec.Struct):
     """
     One attempt's request, ready to be written to a backend.
 

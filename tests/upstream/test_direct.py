@@ -109,12 +109,16 @@ class DirectTests(SynchronousTestCase):
         return self.assertRaises(kind, pending.result)
 
 
+class Watched(Outgoing, weakref=True):
+    """A request of which can be told when it is gone."""
+
+
 class SendingTests(DirectTests):
     """Requests."""
 
     def test_request_is_let_go(self) -> None:
         """Once its answer has begun nothing of a request is held, for the answer may last an hour."""
-        outgoing = Outgoing(b"POST", b"/v1", [(b"Host", b"b")], Body.of(b"hello"))
+        outgoing = Watched(b"POST", b"/v1", [(b"Host", b"b")], Body.of(b"hello"))
         held = ref(outgoing)
         pending = self.send(outgoing)
         del outgoing
