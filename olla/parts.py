@@ -65,7 +65,7 @@ class Parts:
     All parts of one proxy.
 
     :ivar clock: seconds, never going back.
-    :ivar network: the reactor as what listens and connects: on engine ``olla`` its connections send at once.
+    :ivar network: the reactor as what listens and connects: its connections send at once, where that is possible.
     :ivar asker: asks endpoints for pages of theirs.
     :ivar watch: finds out how the endpoints are, and what they have.
     :ivar watches: whether that is done here.
@@ -82,7 +82,7 @@ class Parts:
 
     def __init__(self, config: Config, reactor: Any, outputs: Sequence[Callable[[bytes], object]]) -> None:
         self._reactor = reactor
-        self.network = at_once(reactor, self._log) if config.proxy.engine == "olla" else reactor
+        self.network = at_once(reactor, self._log)
         self.config = config
         self.clock: Callable[[], float] = reactor.seconds
         self.bus = Bus()
@@ -206,7 +206,7 @@ class Parts:
         patience, sockets, pool = assembly.patience(self.config), assembly.sockets(self.config), self.config.proxy.pool
         if self.config.proxy.engine == "sherpa":
             return AgentUpstream(
-                self._reactor,
+                self.network,
                 self.clock,
                 patience,
                 pool.max_idle_per_host,

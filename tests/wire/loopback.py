@@ -31,6 +31,7 @@ from olla.domain.message import Head, Outgoing
 from olla.errors import BrokenBody, Refusal, TLSFailed, UpstreamFailure
 from olla.interfaces import IExchange
 from olla.pending import Task
+from olla.upstream.agent import AgentUpstream
 from olla.upstream.dial import Dialler
 from olla.upstream.direct import DirectUpstream
 from olla.upstream.limits import Patience, Sockets
@@ -63,9 +64,7 @@ class LoopbackTests(TestCase):
         self.engines = Engines(lambda engine: engine.transport.write(ANSWER))
         self.backend = self.listen_backend()
         self.endpoint = Endpoint("e", self.scheme, "localhost", self.backend.getHost().port, **self.tls)
-        self.upstream = DirectUpstream(
-            lambda endpoint: Dialler(self.network, endpoint, 5.0, 5.0, Sockets()), REACTOR.seconds, Patience()
-        )
+        self.upstream = self.make_upstream()
         page = Resource()
         page.putChild(b"page", Page())
         site = Site(page)
@@ -82,6 +81,12 @@ class LoopbackTests(TestCase):
         self.port = self.network.listenTCP(0, self.front, interface="127.0.0.1")
         self.sweep = LoopingCall(lambda: deque(self.front.sweep(REACTOR.seconds())))
         self.sweep.start(0.05)
+
+    def make_upstream(self) -> DirectUpstream | AgentUpstream:
+        """Make the side of the proxy that is tried out."""
+        return DirectUpstream(
+            lambda endpoint: Dialler(self.network, endpoint, 5.0, 5.0, Sockets()), REACTOR.seconds, Patience()
+        )
 
     def listen_backend(self) -> Any:
         """Start the backend."""
@@ -322,6 +327,20 @@ class TlsTests(LoopbackTests):
     async def test_slow_backend(self) -> None:
         """An upload goes through TLS as well, as slowly as the backend takes it (R51)."""
         await self.uploads()
+
+
+class AgentTests(PlainTests):
+    """Twisted's Agent as the other side, on the same transports."""
+
+    def make_upstream(self) -> AgentUpstream:
+        """Make Agent's."""
+        return AgentUpstream(self.network, REACTOR.seconds, Patience(), 25, 90.0, Sockets(), self.errors.append)
+
+
+class AgentTlsTests(TlsTests):
+    """The same with TLS."""
+
+    make_upstream = AgentTests.make_upstream
 
 
 class BadCertificateTests(LoopbackTests):
