@@ -111,7 +111,8 @@ class Answers:
 
     def send(self, exchange: IExchange, status: int, fields: Fields, body: bytes) -> None:
         """Answer with ``body``; a ``HEAD`` request gets the fields alone."""
-        exchange.respond(Head(status, REASONS.get(status, b"Unknown"), fields, len(body)))
+        length = None if status == 304 else len(body)  # a length in a 304 is that of the 200 (RFC 9110, 8.6)
+        exchange.respond(Head(status, REASONS.get(status, b"Unknown"), fields, length))
         if exchange.request.method != b"HEAD" and body:
             exchange.write(body)
         exchange.finish()

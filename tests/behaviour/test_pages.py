@@ -218,6 +218,7 @@ class Pages(ProxyCase):
             self.assertIsNotNone(tag)
             client = self.get(path, If_None_Match=tag or "")
             self.assertEqual((client.status, client.got.partition(HEADER_END)[2]), (304, b""), path)
+            self.assertNotIn(b"content-length", client.got.lower(), path)  # it would be that of the 200 (RFC 9110, 8.6)
             self.assertEqual((client.field("ETag"), client.field("Vary")), (tag, "Accept-Encoding"))
 
     def test_without_endpoints(self) -> None:
