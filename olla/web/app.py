@@ -228,7 +228,10 @@ class App:
 
     def _failed(self, stock: FrontRequest, failure: Failure) -> Deferred[None]:
         exchange = _exchange(stock)
-        self.crashed(exchange.request.id)
+        try:
+            failure.raiseException()
+        except Exception:
+            self.crashed(exchange.request.id)
         if not exchange.responded:
             self._refuse(stock, InternalError())
         return Deferred()

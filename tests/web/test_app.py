@@ -114,3 +114,12 @@ class Surface(ProxyCase):
         self.assertEqual((client.status, client.json["error"]["code"]), (500, "INTERNAL_ERROR"))
         self.assertNotIn(b"secret", client.got)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_crash_on_the_way_to_a_page(self) -> None:
+        """So is one before any page was found, in the same words (C55, http-api.md §8.3)."""
+        self.start({"a": self.backend})
+        assert self.proxy is not None
+        self.proxy.parts.app.routes = None  # type: ignore[assignment]  # a fault of ours
+        client = self.get("/olla/nowhere/x")
+        self.assertEqual((client.status, client.json["error"]["code"]), (500, "INTERNAL_ERROR"))
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
