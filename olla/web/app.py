@@ -82,7 +82,7 @@ class App:
             app.route(path, methods=READ, endpoint=path)(self._fixed(page))
         app.route(MODELS, methods=READ, endpoint="models")(self._models)
         app.route(f"{MODELS}/", methods=READ, endpoint="models/")(self._models)
-        app.route(f"{MODELS}/<path:id>", methods=READ, endpoint="model")(self._model)
+        app.route(f"{MODELS}/<id>", methods=READ, endpoint="model")(self._model)
         app.route("/olla/<prefix>", endpoint="prefix")(self._under_olla)
         app.handle_errors(WrongMethod)(self._wrong_method)
         app.handle_errors(NotFound)(self._not_found)
@@ -274,7 +274,9 @@ class _Front(Resource):
             app._refuse(stock, BadRequest("Malformed request"))
         else:
             parts = path[1:].split("/")
-            if parts[0] == "olla" and len(parts) > 2 and parts[1] != "models":
+            if path.startswith(f"{MODELS}/"):
+                parts[2:] = ["/".join(parts[2:])]  # one name, slashes and all
+            elif parts[0] == "olla":
                 del parts[2:]  # what follows the prefix is the backend's, and dear to match
             stock.postpath = [quote(part, safe="").encode() for part in parts]
             self._klein.render(stock)

@@ -127,7 +127,8 @@ class ModelPages:
         return self._once((profiles, format, selection), make)
 
     def _find(self, profiles: frozenset[str] | None, id: str) -> Shown:
-        found = find_shown(self._shown(profiles, aliases=True), id)
+        shown = self._shown(profiles, aliases=True)
+        found = find_shown(shown, id) or find_shown(shown, f"/{id}")  # a path's doubled slash was taken for one
         if found is None:
             raise ModelNotFound(f"Model not found: {_short(id)}")
         return found

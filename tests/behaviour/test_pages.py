@@ -129,13 +129,17 @@ class Pages(ProxyCase):
 
     def test_any_name(self) -> None:
         """A model is found by its name, whatever that has in it, escaped or not (http-api.md §13.5, §14)."""
-        names = ("llama3:8b", "hf.co/org/m-GGUF:Q4_K_M", "m@v1", "my model", "größe", "a%b", "100%25")
+        names = ("llama3:8b", "hf.co/org/m-GGUF:Q4_K_M", "m@v1", "my model", "größe", "a%b", "100%25", "/models/m.gguf")
         self.start({"a": Backend(models=names)})
         for name in names:
             whole = quote(name, safe="")
-            for path in (f"/olla/models/{whole}", f"/olla/models/{quote(name)}", f"/olla/openai/v1/models/{whole}"):
-                self.assertEqual(self.get(path).json["id"], name, path)
+            for path in ("/olla/models", "/olla/openai/v1/models"):
+                for written in (whole, quote(name)):
+                    self.assertEqual(self.get(f"{path}/{written}").json["id"], name, f"{path}/{written}")
         self.assertEqual(self.get("/olla/models/llama3:8b").json["id"], "llama3:8b")
+        for nameless in ("%2F", "%2F%2F", "%2Fnope"):
+            client = self.get(f"/olla/models/{nameless}")
+            self.assertEqual((client.status, client.json["error"]["code"]), (404, "MODEL_NOT_FOUND"), nameless)
 
     def test_head(self) -> None:
         """HEAD is GET without a body, with the same fields (C59, C145, http-api.md §2.6)."""
