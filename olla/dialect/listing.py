@@ -162,15 +162,17 @@ def _owned(*default: str, format: str = "") -> Reader:
 def _sglang(name: str, entry: Entry) -> ListedModel:
     model = _owned("sglang")(name, entry)
     sees = entry.get("supports_vision") is True
-    more = _extra(entry, "radix_cache_size", "spec_decoding")
+    more = _extra(entry, "radix_cache_size", "spec_decoding", "frontend_enabled")
     return evolve(model, capabilities=("vision",) if sees else (), extra=model.extra + more)
 
 
 def _llamacpp(name: str, entry: Entry) -> ListedModel:
     meta = _inner(entry, "meta")
     model = _owned("llamacpp", format="gguf")(name, entry)
+    counts = {key: _number(meta, key) for key in ("vocab_type", "n_vocab", "n_embd")}
     return evolve(
         model,
+        extra=model.extra + tuple((key, count) for key, count in counts.items() if count),
         context=_number(meta, "n_ctx_train") or model.context,
         parameters=_number(meta, "n_params"),
         size=_number(meta, "size"),

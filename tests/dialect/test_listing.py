@@ -118,17 +118,20 @@ class FormatTests(SynchronousTestCase):
 
     def test_sglang(self) -> None:
         """What SGLang says of vision is used (profiles.md §4)."""
-        (model,) = listed("sglang", {"id": "m", "supports_vision": True, "radix_cache_size": 7})
-        self.assertEqual((model.capabilities, model.extra), (("vision",), (("radix_cache_size", 7),)))
+        told = {"radix_cache_size": 7, "frontend_enabled": True}
+        (model,) = listed("sglang", {"id": "m", "supports_vision": True, **told})
+        self.assertEqual((model.capabilities, dict(model.extra)), (("vision",), told))
         self.assertEqual(listed("sglang", {"id": "m", "supports_vision": False})[0].capabilities, ())
 
     def test_llamacpp(self) -> None:
-        """llama.cpp's ``meta`` is used, its second list is not (P18)."""
-        meta = {"n_ctx_train": 32768, "n_params": 7241732096, "size": 4368438272}
+        """llama.cpp's ``meta`` is used and kept, its second list is not (P18, http-api.md §13.3)."""
+        kept = {"vocab_type": 2, "n_vocab": 32000, "n_embd": 4096}
+        meta = {**kept, "n_ctx_train": 32768, "n_params": 7241732096, "size": 4368438272}
         data = {"models": [{"name": "other"}], "data": [{"id": "m", "meta": meta}]}
         (model,) = parse("llamacpp", json.dumps(data).encode())
         self.assertEqual((model.name, model.format), ("m", "gguf"))
         self.assertEqual((model.context, model.parameters, model.size), (32768, 7241732096, 4368438272))
+        self.assertEqual(dict(model.extra), kept)
 
     def test_lemonade(self) -> None:
         """Recipe and checkpoint tell format and publisher; what is not downloaded has no state (P16, P19)."""
