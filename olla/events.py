@@ -28,7 +28,7 @@ class Finished(Event, frozen=True):
     :ivar surface: ``proxy``, ``models``, ``internal`` or ``anthropic``.
     :ivar path: as received, without the query.
     :ivar query: as received, ``""`` without; listeners must redact it before they show it.
-    :ivar status: sent to the client; 499 when it left before one was.
+    :ivar status: sent to the client; 499 when it left before the end.
     :ivar endpoint: that answered, or was tried last; ``None`` when none was.
     :ivar model: name sent to the backend; ``""`` when none was named.
     :ivar code: of the refusal, ``""`` otherwise.

@@ -35,7 +35,7 @@ from olla.proxy.objects import Keep, Learning, Objects
 from olla.proxy.renaming import Renaming, naming_back
 from olla.proxy.routes import Route, Routes
 from olla.proxy.session import Sessions
-from olla.proxy.story import Story
+from olla.proxy.story import LEFT, Story
 
 DESCRIBED = "described"
 TARGET = b"x-olla-target-endpoint"
@@ -112,6 +112,7 @@ class Forwarder:
         except Refusal as refusal:
             self._refuse(exchange, refusal, story)
         except Cancelled:
+            story.status = LEFT
             exchange.abort()
         except Exception:
             self.crashed(request.id)

@@ -12,6 +12,9 @@ from olla.events import Finished
 from olla.interfaces import IReply
 
 ASKED = "asked"
+LEFT = 499
+"""What stands for the status of an answer that the client did not wait for."""
+
 SHOWN = (b"user-agent", b"referer", b"content-type", b"accept")
 
 
@@ -51,7 +54,7 @@ class Story:
         self.request = request
         self.surface = surface
         self.outcome = "cancelled"
-        self.status = 499
+        self.status = LEFT
         self.endpoint: Endpoint | None = None
         self.model = ""
         self.stream = False
