@@ -21,6 +21,7 @@ MANAGEMENT = frozenset({"/api/pull", "/api/push", "/api/create", "/api/copy", "/
 UNMANAGED = "model management operations not supported by proxy"
 LIST, UNLISTED = "/api/list", "running models list not supported in multi-instance proxy"
 RUNNING = "/api/ps"
+OPENAI_MODELS = "/v1/models"
 
 
 @frozen
@@ -93,7 +94,7 @@ class Routes:
     def _arrange(self) -> None:
         compatible = frozenset(name for name, profile in self.profiles.items() if profile.openai_compatible)
         self._scopes[UNIVERSAL] = Scope(f"{ROOT}/{UNIVERSAL}")
-        self._listings[UNIVERSAL, "/v1/models"] = Listing(compatible, "openai")
+        self._listings[UNIVERSAL, OPENAI_MODELS] = Listing(compatible, "openai")
         for profile in self.profiles.values():
             members = compatible if profile.name == "openai-compatible" else frozenset({profile.name})
             for prefix in _spellings(profile):
@@ -190,13 +191,14 @@ class Routes:
         listing = self._listings.get((prefix, rest))
         if listing is not None:
             return listing
-        whole = self._listings.get((prefix, "/v1/models"))
-        below = rest.removeprefix("/v1")  # which a client may leave out
-        if whole is None or below == "/models":
-            return whole
-        id = below.removeprefix("/models/")
-        named = id != below and id and not self._is_native(rest, whole)
-        return Listing(whole.profiles, whole.format, id) if named else None
+        if rest == "/models":
+            return self._listings.get((prefix, OPENAI_MODELS))  # a client may leave /v1 out
+        before, _, id = rest.partition("/models/")
+        path = f"{before}/models" if before else OPENAI_MODELS
+        whole = self._listings.get((prefix, path)) if path.endswith(OPENAI_MODELS) else None
+        if whole is None or not id or self._is_native(rest, whole):
+            return None
+        return Listing(whole.profiles, whole.format, id)
 
     def _is_native(self, path: str, listing: Listing) -> bool:
         """Say whether backends have a page of their own at a path that looks like a model's."""

@@ -123,7 +123,7 @@ class OpenApiPage:
         for path, format in self.listings().items():
             schema = model_schemas.LISTING_OF.get(format, "Listing")
             paths[path] = _read(_listing("The models of these endpoints, in the format of their kind", ref(schema)))
-            if path.removesuffix("/v1/models") in prefixes:
+            if path.endswith("/v1/models"):
                 one = _model("One model of these endpoints", "Model", tagged=True)
                 paths[f"{path}/{{id}}"] = _read(one, [_parameter("id", ID)])
         for path in self.running():

@@ -184,6 +184,11 @@ class ListingTests(RoutesCase):
             (b"/olla/vllm/v1/models/status", ("openai", "status")),
             (b"/olla/vllm/v1/chat/completions", None),
             (b"/olla/vllm/x/v1/models/y", None),
+            (b"/olla/lmstudio/api/v1/models/org/name", ("openai", "org/name")),
+            (b"/olla/lemonade/api/v1/models/m", ("lemonade", "m")),
+            (b"/olla/dmr/engines/v1/models/ai/m:1B", ("docker-model-runner", "ai/m:1B")),
+            (b"/olla/dmr/engines/llama.cpp/v1/models/m", None),
+            (b"/olla/lmstudio/api/v0/models/m", None),
         ):
             with self.subTest(target=target):
                 self.assertEqual(self.listing(target), found)
