@@ -16,6 +16,7 @@ from olla.domain.endpoint import Endpoint
 from olla.domain.models import ListedModel
 from olla.domain.routing import Located
 
+LATEST = ":latest"
 REMEMBERED = 16384
 SYNONYMS = (
     frozenset({"chat", "chat-completion"}),
@@ -179,7 +180,8 @@ class Catalog:
         Find what endpoints have a model, aliases apart.
 
         Models that are listed under exactly this name win over those whose name differs in letter case, and
-        names over ids of ours.  Another name of the same model is used at endpoints that do not know this one.
+        names over ids of ours, and both over a name that has ``:latest`` behind this one: Ollama's clients leave it
+        out.  Another name of the same model is used at endpoints that do not know this one.
 
         :return: endpoint name to what it lists, preferred endpoints first.
         """
@@ -188,7 +190,7 @@ class Catalog:
         entries = self._named.get(lowered)
         if entries is None:
             own = self._by_id.get(lowered)
-            entries = [] if own is None else [own]
+            entries = self._named.get(lowered + LATEST, []) if own is None else [own]
         exact = [entry for entry in entries if any(source.model.name == model for source in entry.sources)]
         sources = [source for entry in exact or entries for source in entry.sources]
         sources.sort(key=lambda s: (s.model.name != model, s.model.name.lower() != lowered))

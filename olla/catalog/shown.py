@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import frozen
 
-from olla.catalog.catalog import Catalog
+from olla.catalog.catalog import LATEST, Catalog
 from olla.catalog.facts import Facts
 from olla.catalog.unify import Entry, Source
 from olla.domain.requirements import VISION
@@ -119,7 +119,11 @@ def shown_models(
 
 
 def find_shown(shown: Iterable[Shown], id: str) -> Shown | None:
-    """Find a model by its id in a listing, our id, a backend's name or an alias: exactly, else in any case."""
+    """
+    Find a model by its id in a listing, our id, a backend's name or an alias: exactly, else in any case.
+
+    At last by its name without the ``:latest`` that Ollama's clients leave out.
+    """
     shown = tuple(shown)
     models = [one for one in shown if not one.alias_of]
     aliases = [one for one in shown if one.alias_of]
@@ -133,6 +137,7 @@ def find_shown(shown: Iterable[Shown], id: str) -> Shown | None:
         or next((one for one in models if lowered in map(str.lower, one.entry.names)), None)
         or next((one for one in aliases if one.id == id), None)
         or next((one for one in aliases if one.id.lower() == lowered), None)
+        or next((one for one in models if one.id.lower() == lowered + LATEST), None)
     )
 
 

@@ -37,6 +37,16 @@ class MovingHere(ProxyCase):
         [row] = self.get("/internal/stats/models").json["models"]
         self.assertEqual((row["name"], row["total_requests"]), ("other", 3))
 
+    def test_latest(self) -> None:
+        """A model of Ollama's is used and found without its ``:latest``, as Ollama's clients do (C8, C108)."""
+        tags = {"/api/tags": answer({"models": [{"name": "llama3:latest"}]})}
+        backend = Backend(tells=tags, play=says(answer({"from": "c"})))
+        self.start({"c": backend}, endpoint={"type": "ollama"})
+        client = self.post("/olla/ollama/api/chat", {"model": "llama3"})
+        self.assertEqual((client.status, client.field("X-Olla-Model")), (200, "llama3:latest"))
+        self.assertEqual(json.loads(backend.seen[0].body)["model"], "llama3:latest")
+        self.assertEqual(self.get("/olla/ollama/v1/models/llama3").json["id"], "llama3:latest")
+
     def test_form(self) -> None:
         """A transcription is routed by the model field of its form, wherever that stands (C54)."""
         self.start({"a": self.a, "b": self.b})

@@ -39,6 +39,14 @@ class LocateTests(SynchronousTestCase):
         spelled = catalog_of({A: named("ZZZ", "zzz")})
         self.assertEqual(spelled.locate("zzz").names, {"a": "zzz"})
 
+    def test_latest(self) -> None:
+        """Ollama's ``:latest`` may be left out, unless somebody lists the name without it (issue 5, last paragraph)."""
+        catalog = catalog_of({A: named("nomic-embed-text:latest", "m:latest", "n:7b"), B: named("m")}, {"x": ["m"]})
+        self.assertEqual(catalog.locate("Nomic-Embed-Text").names, {"a": "nomic-embed-text:latest"})
+        self.assertEqual(catalog.locate("m").names, {"b": "m"})
+        self.assertEqual(catalog.locate("x").names, {"b": "m"})
+        self.assertFalse(catalog.locate("n").known)
+
     def test_unknown(self) -> None:
         """What nobody lists is unknown, and not remembered."""
         catalog = catalog_of({A: named("m")})
