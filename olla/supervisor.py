@@ -6,7 +6,6 @@ import os
 import pickle
 import socket
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from tempfile import TemporaryFile
 from typing import Any
@@ -81,12 +80,11 @@ class SupervisorService(ProxyService):
             lambda client, kind, now: parts.gate.admit(client, kind, now),
             self._page,
             lambda members: self._read(members),
-            parts.catalog.models,
+            parts.catalog,
             self._count,
             parts.telemetry.lines.write,
             lambda number: self.places.put(number, 0),
             parts.clock,
-            time.time,
         )
         self.crew = Crew(config.server.workers, self._launch, reactor)
         self.crew.setServiceParent(self)

@@ -98,7 +98,7 @@ class WorkerParts(Parts):
         """Take over what an endpoint lists."""
         member = self.fleet.get(news.endpoint)
         if member is not None:
-            self.catalog.update(member.endpoint, news.models, news.now, news.wall, news.profile)
+            self.catalog.update(member.endpoint, news.models, news.now, news.wall, news.profile, news.firsts)
             self.plans.forget()
 
     def share(self, news: Loads) -> None:

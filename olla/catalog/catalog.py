@@ -75,7 +75,13 @@ class Catalog:
     # What endpoints list ---------------------------------------------------------------------------------------
 
     def update(
-        self, endpoint: Endpoint, models: Sequence[ListedModel], now: float, wall: float, profile: str = ""
+        self,
+        endpoint: Endpoint,
+        models: Sequence[ListedModel],
+        now: float,
+        wall: float,
+        profile: str = "",
+        firsts: Sequence[float] = (),
     ) -> None:
         """
         Take an endpoint's listing in place of its last one.
@@ -83,6 +89,7 @@ class Catalog:
         :param now: seconds on a clock that never goes back.
         :param wall: seconds since 1970.
         :param profile: canonical name of what the endpoint turned out to be; that of its configuration when empty.
+        :param firsts: when each of ``models`` was listed first, in seconds since 1970, if somebody knows that better.
         """
         profile = profile or endpoint.profile
         kept, left_out = self._admitted(endpoint, models)
@@ -91,7 +98,8 @@ class Catalog:
         if last is not None and last.endpoint is endpoint and last.profile == profile and last.models == kept:
             last.listed, last.seen, last.left_out = now, wall, left_out
             return
-        sources = self._sources(endpoint, kept, profile, wall, last)
+        told = {model.name: first for model, first in zip(models, firsts, strict=False)}
+        sources = self._sources(endpoint, kept, profile, wall, last, told)
         shelf = _Shelf(endpoint, profile, kept, sources, _labels(sources), left_out, now, wall)
         self._shelves[endpoint.name] = shelf
         self._forget_entries()
@@ -146,6 +154,7 @@ class Catalog:
         profile: str,
         wall: float,
         last: _Shelf | None,
+        told: Mapping[str, float],
     ) -> tuple[Source, ...]:
         before = {source.model.name: source for source in last.sources} if last else {}
         same = last is not None and last.endpoint is endpoint and last.profile == profile
@@ -154,7 +163,7 @@ class Catalog:
             known = before.get(model.name)
             if known is not None and same and known.model == model:
                 return known
-            first = known.first if known is not None else wall
+            first = known.first if known is not None else told.get(model.name, wall)
             return Source(endpoint, model, self._reader.read(model, profile), first)
 
         return tuple(map(source, models))
@@ -238,6 +247,11 @@ class Catalog:
         """Give the models that an endpoint has, as it has listed them."""
         shelf = self._shelves.get(endpoint_name)
         return () if shelf is None else shelf.models
+
+    def firsts(self, endpoint_name: str) -> tuple[float, ...]:
+        """Give the seconds since 1970 at which an endpoint listed each of its models first."""
+        shelf = self._shelves.get(endpoint_name)
+        return () if shelf is None else tuple(source.first for source in shelf.sources)
 
     def seen(self, endpoint_name: str) -> float:
         """Give the seconds since 1970 at which an endpoint's listing was read last; ``0.0`` for never."""

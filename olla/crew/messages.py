@@ -358,12 +358,14 @@ class Listed(Message, frozen=True):
     """
     An endpoint's listing was read.
 
-    :ivar now: seconds on the reactor's clock, ``wall`` since 1970.
+    :ivar firsts: when each model was listed first, in seconds since 1970.
+    :ivar now: when it was read, in seconds on the reactor's clock; ``wall`` since 1970.
     """
 
     endpoint: str
     profile: str
     models: tuple[ListedModel, ...]
+    firsts: tuple[float, ...]
     now: float
     wall: float
 

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from olla.balance.affinity import Affinity
 from olla.balance.fleet import Fleet, Member
+from olla.catalog.catalog import Catalog
 from olla.crew.messages import (
     Done,
     Listed,
@@ -29,7 +30,6 @@ from olla.crew.messages import (
 )
 from olla.crew.post import Post
 from olla.domain.endpoint import Endpoint
-from olla.domain.models import ListedModel
 from olla.domain.routing import Decision
 from olla.events import AttemptFailed, Event, Finished, Limited, SizeRefused
 from olla.interfaces import IVerdict
@@ -62,12 +62,11 @@ class Owner:
     :ivar admit: asks the limiters of all.
     :ivar page: makes a page of ours, from what was counted here.
     :ivar read: reads the listings of endpoints anew; fires with whether any could be read.
-    :ivar models: gives the models that an endpoint of that name lists.
+    :ivar catalog: what the endpoints list.
     :ivar counters: told of each thing that is counted.
     :ivar write: takes lines for the log.
     :ivar gone: told the number of a worker that is there no more.
     :ivar clock: seconds that never go back, and mean the same in each process.
-    :ivar wall: seconds since 1970.
     """
 
     fleet: Fleet
@@ -76,12 +75,11 @@ class Owner:
     admit: Callable[[str, str, float], IVerdict]
     page: Callable[[Show], Shown]
     read: Callable[[Sequence[Member]], Deferred[bool]]
-    models: Callable[[str], tuple[ListedModel, ...]]
+    catalog: Catalog
     counters: Callable[[Event], None]
     write: Callable[[bytes], None]
     gone: Callable[[int], None]
     clock: Callable[[], float]
-    wall: Callable[[], float]
     posts: dict[int, Post] = field(init=False, factory=dict)
     _ready: bool = field(init=False, default=False)
     _hearing: bool = field(init=False, default=False)
@@ -179,7 +177,8 @@ class Owner:
             late.ready()
 
     def _listing(self, member: Member) -> Listed:
-        return Listed(member.name, member.profile, self.models(member.name), self.clock(), self.wall())
+        name, known = member.name, self.catalog
+        return Listed(name, member.profile, known.models(name), known.firsts(name), member.listed_at, known.seen(name))
 
     # What workers ask and say ----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from tests.crew.support import CrewCase
 from tests.support import SSE, Backend, BackendConnection, Client, answer, chunk, request, says
@@ -365,6 +366,18 @@ class Endpoints(CrewCase):
         self.assertEqual(purposes.count("olla-Discovery"), 2)
         listed = [model["id"] for model in self.get(2, "/olla/openai/v1/models").json["data"]]
         self.assertEqual(sorted(listed), ["m", "new"])
+
+    def test_models_stay_as_old_as_they_are(self) -> None:
+        """A worker that takes another's place lists models as the others do, of the same age (C102)."""
+        now = [1_000.0]
+        self.patch(time, "time", lambda: now[0])
+        self.start({"a": Backend()})
+        now[0] = 2_000.0
+        self.workers[1].kill()
+        self.network.wait(0.5, 0.05)
+        for path in ("/olla/models", "/olla/openai/v1/models"):
+            self.assertEqual(self.get(1, path).body, self.get(2, path).body)
+        self.assertEqual(self.get(1, "/olla/openai/v1/models").json["data"][0]["created"], 1_000)
 
     def test_loads_are_shared(self) -> None:
         """The least busy endpoint is the least busy of the whole."""

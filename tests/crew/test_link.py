@@ -51,7 +51,7 @@ class Links(SynchronousTestCase):
         owner = owners_end(lambda message: None, nothing, nothing)
         owner.makeConnection(StringTransport())
         models = tuple(ListedModel(f"model-{n}", digest="d" * 64) for n in range(20_000))
-        owner.say(Listed("e", "ollama", models, 1.0, 2.0))
+        owner.say(Listed("e", "ollama", models, (), 1.0, 2.0))
         worker = workers_end(heard.append, lambda: None)
         worker.makeConnection(StringTransport())
         worker.dataReceived(owner.transport.value())  # type: ignore[union-attr]  # a StringTransport
