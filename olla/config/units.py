@@ -69,8 +69,8 @@ def size(text: str) -> int:
 
 
 def size_or_number(text: str) -> int:
-    """Read a size as :func:`size` does, or any whole number, negative ones included."""
-    return integer(text) if _WHOLE.fullmatch(text) else size(text)
+    """Read a size as :func:`size` does, or any number that :func:`integer` reads, negative ones included."""
+    return integer(text) if _WHOLE.fullmatch(text) or _FLOAT.fullmatch(text) else size(text)
 
 
 def integer(text: str) -> int:

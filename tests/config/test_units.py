@@ -63,6 +63,12 @@ class SizeTests(SynchronousTestCase):
         for text in ("-1", "1EB", "1  KB", "0.5", "ib", "", "KB", "1 ib"):
             self.assertRaises(ValueError, units.size, text)
 
+    def test_plain_number(self) -> None:
+        """A number without a unit is written as any whole number is, and has no fraction (K54)."""
+        for text, size in {"1e6": 10**6, "0x100": 256, "-1": -1, "1.5KB": 1536}.items():
+            self.assertEqual(units.size_or_number(text), size, text)
+        self.assertRaises(ValueError, units.size_or_number, "1.5")
+
 
 class IntegerTests(SynchronousTestCase):
     """Whole numbers."""
