@@ -57,8 +57,8 @@ class _Value:
             reading.mistyped(path, Scalar, node)
             return KEPT
         scalar = reading.expanded(node, path)
-        if scalar is None or scalar.null:
-            return KEPT
+        if scalar is None or node.null or (scalar.null and self.kind is not TEXT):
+            return KEPT  # what a placeholder brings into a text is a text, "null" and nothing as well
         reading.place(path, node.line)
         reading.take(path, scalar.text)
         try:

@@ -44,6 +44,15 @@ class PlaceTests(LoadingTestCase):
         self.assertEqual(found, ("h", 8080, 5.0, False))
         self.assertEqual(self.endpoint('url: "http://${GPU}:8000"', GPU="gpu").url, "http://gpu:8000")
 
+    def test_text_stays(self) -> None:
+        """What is filled into a text is that text, also an empty one or ``null``; elsewhere empty is the default."""
+        endpoint = self.endpoint('url: "http://h", name: "${N}", headers: {A: "${N}", B: "${E}"}', N="null", E="")
+        self.assertEqual(endpoint.name, "null")
+        self.assertEqual([header.value.reveal() for header in endpoint.headers], ["null", ""])
+        self.assertEqual(self.config('server: {port: "${P:-}"}').server.port, 40114)
+        said = self.refused_endpoint('url: "http://h", name: a, auth: {type: bearer, token: "${E}"}', E="")
+        self.assertIn('auth.token: endpoint "a": is empty', said)
+
     def test_missing_names_all(self) -> None:
         """A variable that is not set stops the start, naming endpoint, header and variable alone (K12)."""
         said = self.refused_endpoint('name: gpu, url: "http://h", headers: {X-T: "hunter2 ${MISSING}"}')
