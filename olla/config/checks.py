@@ -73,7 +73,7 @@ class Checks:
         cors = config.server.cors
         if not cors.enabled:
             return
-        if not cors.allowed_origins:
+        if not cors.allowed_origins and not self._reading.is_faulty("server.cors.allowed_origins"):
             self._reading.fault("server.cors.allowed_origins", "is empty while server.cors.enabled is true")
         for origin in cors.allowed_origins:
             if origin.count("*") > 1:
@@ -92,7 +92,7 @@ class Checks:
 
     def _sticky(self, config: Config) -> None:
         sticky, path = config.proxy.sticky_sessions, "proxy.sticky_sessions"
-        if not sticky.key_sources:
+        if not sticky.key_sources and not self._reading.is_faulty(f"{path}.key_sources"):
             self._reading.fault(f"{path}.key_sources", "is empty")
         if sticky.enabled and sticky.idle_ttl_seconds <= 0:
             self._reading.warn(f"{path}.idle_ttl_seconds", "sessions never expire")
@@ -115,7 +115,7 @@ class Checks:
             path = f"model_aliases.{name}"
             if not name or name != name.strip():
                 self._reading.fault(path, f"{shown(name)} is empty, or has a blank at an end")
-            if not models:
+            if not models and not self._reading.is_faulty(path):
                 self._reading.fault(path, "names no model")
             if any(not model.strip() for model in models):
                 self._reading.fault(path, "has an empty entry")

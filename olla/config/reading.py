@@ -91,8 +91,8 @@ class Reading:
         return self._places.get(path, ("", 0))
 
     def is_faulty(self, path: str) -> bool:
-        """Whether a fault of this very key has been said."""
-        return any(fault.path == path for fault in self.faults)
+        """Whether a fault of this very key, or of an element of its list, has been said."""
+        return any(fault.path == path or fault.path.startswith(f"{path}[") for fault in self.faults)
 
     def labelled(self, remarks: Iterable[Remark]) -> tuple[Remark, ...]:
         """Return the remarks, each with the label of the block that it is about."""

@@ -64,7 +64,7 @@ class EndpointResolver:
         known = profile or Profile("auto")
         interval, timeout = one.times()
         secrets = Credentials(self._folder, one.fault, one.warn)
-        auth = secrets.auth(one.block.auth)
+        auth = secrets.auth(None if self._reading.is_faulty(f"{one.path}.auth") else one.block.auth)
         headers = tuple(secrets.headers(one.block.headers, auth))
         tls = self._tls(one)
         if base is None:

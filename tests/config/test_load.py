@@ -171,6 +171,19 @@ class OverlayTests(LoadingTestCase):
             ],
         )
 
+    def test_one_fault_is_one_line(self) -> None:
+        """What cannot be read is not called empty or incomplete as well (K50)."""
+        for text in (
+            "proxy: {sticky_sessions: {key_sources: [SESSION_HEADER]}}",
+            "model_aliases: {a: b}",
+            "model_aliases: {a: [[b]]}",
+            "server: {cors: {allowed_origins: [[a]]}}",
+            "server: {cors: {allowed_origins: a}}",
+            "dashboard: {access_policy: {allowed_cidrs: a}}",
+            'discovery: {static: {endpoints: [{name: a, url: "http://h", auth: [bearer]}]}}',
+        ):
+            self.assertEqual(len(self.refused(text).splitlines()), 1, text)
+
     def test_types(self) -> None:
         """Quoted numbers, fractions and words that are no truth are refused by name (K54, K55)."""
         for text in ('"40114"', "40114.7", "yes"):
