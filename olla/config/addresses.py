@@ -77,8 +77,8 @@ def has_scheme(text: str) -> bool:
 
 def has_credentials(text: str) -> bool:
     """Whether something before the path looks like ``user:password@``, parsable or not."""
-    start = text.find("://")
-    rest = text[start + 3 :] if start >= 0 else text
+    start = text.find("//")  # a scheme may be missing
+    rest = text[start + 2 :] if start == 0 or text[start - 1 : start] == ":" else text
     return "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]
 
 

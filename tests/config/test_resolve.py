@@ -177,7 +177,7 @@ class UrlTests(LoadingTestCase):
 
     def test_credentials(self) -> None:
         """Credentials are refused in all three URLs and never shown, parsable or not (K26, K70)."""
-        for url in ("http://usr:pwd@h/", "http://usr:pwd@h:abc", "usr:pwd@h", "https://usr:pwd @h"):
+        for url in ("http://usr:pwd@h/", "http://usr:pwd@h:abc", "usr:pwd@h", "https://usr:pwd @h", "//usr:pwd@h/"):
             for keys in (f'url: "{url}"', f'{URL}, health_check_url: "{url}"', f'{URL}, model_url: "{url}"'):
                 said = self.refused_endpoint(f"name: a, {keys}")
                 self.assertIn("must not carry credentials", said)
