@@ -18,6 +18,13 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "basic": ("username", "password"),
 }
 DEFAULT_KEY_HEADER = "X-Api-Key"
+OURS: Mapping[str, str] = {  # header fields that no configuration can set, in lower case
+    "host": "the host is that of the url",
+    **dict.fromkeys(("content-length", "transfer-encoding", "trailer", "expect"), "we frame bodies ourselves"),
+    **dict.fromkeys(
+        ("connection", "keep-alive", "proxy-connection", "te", "upgrade"), "it belongs to a connection, not a request"
+    ),
+}
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _FORBIDDEN = re.compile(r"[\r\n\0]")
@@ -77,6 +84,9 @@ class Credentials:
         if not is_header_name(name):
             self.fault("auth.header", "is not the name of a header")
             return None
+        if name.lower() in OURS:
+            self.fault("auth.header", f"cannot carry a key: {OURS[name.lower()]}")
+            return None
         return Header(name, Secret(value))
 
     def headers(self, written: Mapping[str, str], auth: Header | None) -> Iterator[Header]:
@@ -86,8 +96,8 @@ class Credentials:
                 self.fault("headers", "has a name that is not the name of a header")
             elif _FORBIDDEN.search(value):
                 self.fault(f"headers.{name}", "must not hold a line break or NUL")
-            elif name.lower() == "host":
-                self.warn(f"headers.{name}", "has no effect; the host is that of the url")
+            elif name.lower() in OURS:
+                self.warn(f"headers.{name}", f"has no effect; {OURS[name.lower()]}")
             elif auth is None or name.lower() != auth.name.lower():
                 yield Header(name, Secret(value))
 

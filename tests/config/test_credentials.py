@@ -54,6 +54,8 @@ class AuthTests(LoadingTestCase):
             "type: bearer, token: hunter2, password_file: empty",
             "type: bearer, token: [hunter2]",
             "type: api_key, key: hunter2, header: a b",
+            "type: api_key, key: hunter2, header: content-length",
+            "type: api_key, key: hunter2, header: Host",
             "type: basic, username: hunter2",
             "type: basic, username: 'a:b', password: hunter2",
             'type: bearer, token: "${EMPTY}"',
@@ -104,10 +106,11 @@ class HeaderTests(LoadingTestCase):
             self.assertIn('endpoint "gpu"', said)
             self.assertNotIn("hunter2", said)
 
-    def test_host(self) -> None:
-        """A configured Host has no effect, and that is said."""
-        self.assertEqual(self.sent("Host: x"), [])
-        self.assertIn("headers.Host", self.warned_endpoint(f"{BASE}, headers: {{Host: x}}"))
+    def test_ours(self) -> None:
+        """A configured Host, and whatever frames a body or belongs to a connection, has no effect; that is said."""
+        for name in ("Host", "Content-Length", "transfer-encoding", "Connection", "Upgrade", "Expect", "TE"):
+            self.assertEqual(self.sent(f"{name}: x"), [], name)
+            self.assertIn(f"headers.{name}", self.warned_endpoint(f"{BASE}, headers: {{{name}: x}}"))
 
 
 class SecretTests(LoadingTestCase):
