@@ -20,6 +20,7 @@ from olla.domain.profile import Profile
 
 FALLBACK = "openai-compatible"  # unknown kinds are treated as this one, so no filter removes it
 RESERVED_PREFIXES = ("proxy", "models", "anthropic")
+RESERVED_NAMES = (*RESERVED_PREFIXES, "auto")
 
 _PREFIX = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
 
@@ -138,18 +139,20 @@ def _skipped(fault: Remark) -> Remark:
 def _prefix_faults(found: Collection[_Found]) -> Iterator[Remark]:
     claimed: dict[str, _Found] = {}
     for one in found:
-        for prefix in one.profile.prefixes:
-            said = _refusal(prefix)
+        name = one.profile.name
+        written = [("routing.prefixes", prefix, RESERVED_PREFIXES) for prefix in one.profile.prefixes]
+        for key, prefix, reserved in (*written, ("name", name, RESERVED_NAMES)):  # a name is a prefix as well
+            said = _refusal(prefix, reserved)
             other = claimed.setdefault(normalised(prefix), one)
             if not said and other is not one:
                 said = f"is also claimed by profile {other.profile.name} ({other.source})"
             if said:
-                yield Remark("routing.prefixes", f"{shown(prefix)} {said}", one.source)
+                yield Remark(key, f"{shown(prefix)} {said}", one.source)
 
 
-def _refusal(prefix: str) -> str:
-    if prefix in RESERVED_PREFIXES:
-        return f"is reserved; {', '.join(RESERVED_PREFIXES)} cannot be prefixes"
+def _refusal(prefix: str, reserved: Collection[str]) -> str:
+    if prefix in reserved:
+        return f"is reserved; {', '.join(reserved)} cannot be prefixes"
     if not _PREFIX.fullmatch(prefix):
         return "cannot be a prefix: only a-z, 0-9, dot, _ and - can stand in one, the first a letter or digit"
     return ""

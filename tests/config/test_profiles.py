@@ -260,6 +260,14 @@ class FolderTests(LoadingTestCase):
             self.assertIn("own.yaml", said)
             self.assertIn(f'"{prefix}"', said)
 
+    def test_names(self) -> None:
+        """A profile's name leads to it too, so it is refused as a prefix would be, and ``auto`` is none (P34)."""
+        for name in ("proxy", "Models", "anthropic", "auto", "openai", "DMR", "a b", "a/b", "{x}"):
+            self.write("config/profiles/own.yaml", f'name: "{name}"\n')
+            self.assertIn("own.yaml: name: ", self.refused(""), name)
+        self.write("config/profiles/own.yaml", "name: x\nrouting: {prefixes: [docker-model-runner]}\n")
+        self.assertIn("docker-model-runner", self.refused(""))
+
     def test_places(self) -> None:
         """Subfolders and .yml count; of two with one name the later path wins with a warning (P38, K82)."""
         self.write("config/profiles/a/x.yaml", "name: my-px\ndisplay_name: first\n")
