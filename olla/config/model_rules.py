@@ -37,6 +37,7 @@ CANDIDATES = (
     "../../config/models.yaml",
 )
 FOLDER_VARIABLE = "OLLA_CONFIG_DIR"
+NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 def is_expression(text: str) -> None:
@@ -138,11 +139,10 @@ def find_rules(environ: Mapping[str, str], cwd: Path) -> FoundRules:
     folder = environ.get(FOLDER_VARIABLE, "")
     warnings: list[Remark] = []
     for candidate in (*CANDIDATES, *([f"{folder}/models.yaml"] if folder else [])):
-        path = cwd / candidate
-        if not path.exists():
-            continue
         try:
-            rules, said = _read(path, candidate)
+            rules, said = _read(cwd / candidate, candidate)
+        except NOT_THERE:
+            continue
         except ConfigError as error:
             skipped = (Remark(f.path, f"{f.message}; this file is skipped", f.source, f.line) for f in error.faults)
             warnings += skipped
@@ -152,8 +152,16 @@ def find_rules(environ: Mapping[str, str], cwd: Path) -> FoundRules:
 
 
 def _read(path: Path, source: str) -> tuple[ModelRules, list[Remark]]:
+    """
+    Read one file.
+
+    :raise FileNotFoundError, NotADirectoryError: it is not there.
+    :raise ConfigError: it cannot be used.
+    """
     try:
         root = parse(path.read_bytes(), source)
+    except NOT_THERE:
+        raise
     except OSError as error:
         raise ConfigError([Remark("", f"cannot be read: {error.strerror}", source)]) from None
     if root is None:

@@ -58,7 +58,7 @@ def load_profiles(folder: Path | None) -> Catalogue:
     found = dict(_read_all(_shipped(), catalogue))
     usual = [one.profile.metrics for one in found.values()]
     own: dict[str, _Found] = {}
-    for name, one in _read_all(_files(folder), catalogue) if folder else ():
+    for name, one in _read_all(_files(folder, catalogue), catalogue) if folder else ():
         if name in own:
             said = f'profile "{name}" is also in {own[name].source}; this one is used'
             catalogue.warnings.append(Remark("name", said, one.source))
@@ -101,10 +101,13 @@ def _shipped() -> Iterator[tuple[str, bytes]]:
             yield file.name, file.read_bytes()
 
 
-def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _files(folder: Path, catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
-            yield str(path), path.read_bytes()
+        try:
+            if path.suffix.lower() in (".yaml", ".yml") and path.is_file():
+                yield str(path), path.read_bytes()
+        except OSError as error:
+            catalogue.warnings.append(_skipped(Remark("", f"cannot be read: {error.strerror}", str(path))))
 
 
 def _read_all(files: Iterable[tuple[str, bytes]], catalogue: Catalogue) -> Iterator[tuple[str, _Found]]:

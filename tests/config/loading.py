@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +13,17 @@ from olla.config import Config, ConfigError, Loaded, load
 from olla.config.endpoints import EndpointConfig
 
 ENDPOINTS = "discovery: {static: {endpoints: [%s]}}"
+
+
+def forbidden(end: str, usual: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method of ``Path`` that may not touch what ends so; whoever runs the tests may read everything."""
+
+    def method(path: Path, *arguments: Any, **named: Any) -> Any:
+        if str(path).endswith(end):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return usual(path, *arguments, **named)
+
+    return method
 
 
 class LoadingTestCase(SynchronousTestCase):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.config.profiles import canonical, load_profiles
 from olla.domain.profile import AnthropicSupport, ConcurrencyLimit, Profile
-from tests.config.loading import ENDPOINTS, LoadingTestCase
+from tests.config.loading import ENDPOINTS, LoadingTestCase, forbidden
 
 TABLE = {  # ports, health, listing, parser, timeout, concurrency, base timeout, adds load time
     "ollama": ((11434,), "/", "/api/tags", "ollama", 300, 10, 30, True),
@@ -216,6 +218,15 @@ class FolderTests(LoadingTestCase):
             self.assertIn("this profile is skipped", str(found.warnings[0]))
             self.assertIn("bad.yaml", str(found.warnings[0]))
             self.assertEqual(len(found.config.profiles.known), 13)
+
+    def test_unreadable(self) -> None:
+        """A file that may not be read is skipped with a warning, and the rest load (K45)."""
+        self.write("config/profiles/own.yaml", OWN)
+        self.write("config/profiles/secret.yaml", "name: x\n")
+        self.patch(Path, "read_bytes", forbidden("secret.yaml", Path.read_bytes))
+        found = self.loaded()
+        self.assertIn("secret.yaml: cannot be read: Permission denied", str(found.warnings[0]))
+        self.assertIn("my-px", [profile.name for profile in found.config.profiles.known])
 
     def test_unknown_keys(self) -> None:
         """Keys of published files pass in silence, others with a warning (profiles.md §1)."""

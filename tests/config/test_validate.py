@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from olla.config.model_rules import FoundRules, find_rules
 from olla.config.validate import validate
-from tests.config.loading import ENDPOINTS, LoadingTestCase
+from tests.config.loading import ENDPOINTS, LoadingTestCase, forbidden
 
 
 class ReportTests(LoadingTestCase):
@@ -71,6 +73,15 @@ class RulesTests(LoadingTestCase):
     def found(self, **environ: str) -> FoundRules:
         """Look for rules in the folder."""
         return find_rules(environ, self.folder)
+
+    def test_forbidden(self) -> None:
+        """One that may not even be looked for is skipped with a warning (config.md §11): ``..`` may be anybody's."""
+        self.write("config/models.yaml", "special_rules: {generic_names: [model]}\n")
+        for name in ("stat", "read_bytes"):
+            self.patch(Path, name, forbidden(f"{self.folder.name}/models.yaml", getattr(Path, name)))
+        found = self.found()
+        self.assertEqual(found.source, "config/models.yaml")
+        self.assertIn("models.yaml: cannot be read: Permission denied", str(found.warnings[0]))
 
     def test_part(self) -> None:
         """A file with one section leaves the others to the built-in rules (K46)."""
