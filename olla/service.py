@@ -163,9 +163,12 @@ class ProxyService(MultiService):
             return
         try:
             loaded = self._read_again()
+            if self._source and not loaded.source:  # no file is right at a start, but now would drop every endpoint
+                raise ConfigError([Remark("", "is not there any more", self._source)])
         except ConfigError as error:
             self._log.error("Configuration not reloaded", error=str(error))
             return
+        self._source = loaded.source
         self._take(loaded.config)
         self._log.info("Configuration reloaded", config=loaded.source)
 

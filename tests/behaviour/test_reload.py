@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from olla.config import load
+from olla.service import makeProxyService
 from tests.support import SSE, Backend, BackendConnection, ProxyCase, Seen, answer, chunk, on_each_engine, says
 
 
@@ -178,6 +181,20 @@ class Reloading(Reloads):
             self.assertEqual((self.names(), self.post().json), (["a"], {"from": "a"}), text)
         self.path.unlink()
         assert self.proxy is not None
+        self.proxy.reload()
+        self.assertEqual(self.post().json, {"from": "a"})
+
+    def test_no_file_any_more(self) -> None:
+        """A file that was found by searching, and is away now, is no reason to go by the defaults (config.md §2)."""
+        self.start({"a": self.backend})
+        self.stop()
+        found = self.path.rename(self.path.with_name("config.yaml"))
+        read = partial(load, environ={}, cwd=found.parent)
+        self.proxy = makeProxyService(read().config, self.network, source=found.name, read_again=read)
+        self.proxy.privilegedStartService()
+        self.proxy.startService()
+        self.network.pump(0.01)
+        found.unlink()
         self.proxy.reload()
         self.assertEqual(self.post().json, {"from": "a"})
 
