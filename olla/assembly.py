@@ -55,6 +55,24 @@ def with_endpoints(config: Config, endpoints: Sequence[DemoEndpoint]) -> Config:
     return evolve(config, discovery=discovery)
 
 
+def reloaded(running: Config, read: Config) -> Config:
+    """
+    Give what a reload makes of the running configuration.
+
+    All else needs a restart, also in a worker that takes the place of another: workers must not differ.
+    """
+    return evolve(
+        running,
+        server=evolve(running.server, rate_limits=read.server.rate_limits),
+        proxy=evolve(running.proxy, load_balancer=read.proxy.load_balancer),
+        discovery=evolve(running.discovery, static=read.discovery.static),
+        model_aliases=read.model_aliases,
+        logging=evolve(running.logging, level=read.logging.level),
+        profiles=read.profiles,
+        model_rules=read.model_rules,
+    )
+
+
 def profiles_of(config: Config) -> dict[str, Profile]:
     """Give the profiles in use by canonical name."""
     return {profile.name: profile for profile in config.profiles.known}

@@ -314,7 +314,7 @@ class Parts:
         self.catalog.sweep(self.clock(), self.config.model_registry.unification.stale_threshold, alive)
 
     def reload(self, config: Config) -> None:
-        """Take all but address and engine from ``config``; what did not change keeps its state."""
+        """Take what can change while requests run; what did not change keeps its state."""
         before, self.config = self.config, config
         known_anew = (config.profiles, config.model_rules) != (before.profiles, before.model_rules)
         if known_anew:

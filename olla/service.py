@@ -169,7 +169,7 @@ class ProxyService(MultiService):
             self._log.error("Configuration not reloaded", error=str(error))
             return
         self._source = loaded.source
-        self._take(loaded.config)
+        self._take(assembly.reloaded(self.parts.config, loaded.config))
         self._log.info("Configuration reloaded", config=loaded.source)
 
     def _take(self, config: Config) -> None:

@@ -403,6 +403,19 @@ class Endpoints(CrewCase):
         self.assertEqual([one.status for one in asked], [200] * 3 + [429])
         self.assertEqual({one.field("X-Olla-Endpoint") for one in asked[:3]}, {"z"})
 
+    def test_restart_only(self) -> None:
+        """What needs a restart stays as it was, also in a worker that begins after the reload (config.md §2)."""
+        self.start({"a": Backend(play=says(answer({})))})
+        config = json.loads(self.path.read_text())
+        config["server"]["request_limits"] = {"max_body_size": 1}
+        config["model_aliases"] = {"fast": ["m"]}
+        self.path.write_text(json.dumps(config))
+        self.supervisor.reload()
+        self.network.pump(0.01)
+        self.workers[1].kill()
+        self.network.wait(0.5, 0.05)
+        self.assertEqual([self.post(number, {"model": "fast"}).status for number in (1, 2)], [200, 200])
+
 
 class Pages(CrewCase):
     """What is told of all."""
