@@ -24,6 +24,7 @@ from olla.catalog.facts import FactReader
 from olla.catalog.shown import EndpointView
 from olla.config import Config
 from olla.dialect.identity import Identities
+from olla.domain.message import Request
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Located, Scope
@@ -160,10 +161,12 @@ class Parts:
         self.secret = token_bytes(32)
         return Affinity(assembly.stickiness(self.config), self.secret)
 
-    def _make_admission(self) -> Admission:
+    def _make_address(self) -> Callable[[str, Request], str]:
         limits = self.config.server.rate_limits
-        address = ClientAddress(limits.trust_proxy_headers, limits.trusted_proxy_cidrs)
-        return Admission(Identities(), address.of, self._admit, self.bus.tell)
+        return ClientAddress(limits.trust_proxy_headers, limits.trusted_proxy_cidrs).of
+
+    def _make_admission(self) -> Admission:
+        return Admission(Identities(), self._make_address(), self._admit, self.bus.tell)
 
     def _make_failover(self) -> Failover:
         rules = assembly.retry_rules(self.config)
@@ -330,7 +333,9 @@ class Parts:
         self.watch.replace(replaced)
         self.catalog.rename(Aliases(config.model_aliases))
         self.plans.forget()
-        self.gate = self._make_gate()
+        if config.server.rate_limits != before.server.rate_limits:
+            self.gate = self._make_gate()
+            self.admission.address, self.adapter.trusted = self._make_address(), assembly.Trusted(config)
         self.telemetry.show_from(config.logging.level)
         if known_anew:
             self.watch.list_anew()

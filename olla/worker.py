@@ -46,7 +46,6 @@ from olla.crew.sockets import Inherited
 from olla.dialect.identity import Identities
 from olla.domain.requirements import Requirements
 from olla.events import AttemptFailed, Event, Finished, Limited, SizeRefused
-from olla.limits.address import ClientAddress
 from olla.limits.gate import Gate
 from olla.parts import Parts
 from olla.proxy.admission import HEALTH, PROXY, Admission
@@ -133,11 +132,9 @@ class WorkerParts(Parts):
         return gate
 
     def _make_admission(self) -> Admission:
-        limits = self.config.server.rate_limits
-        address = ClientAddress(limits.trust_proxy_headers, limits.trusted_proxy_cidrs)
         return AskingAdmission(
             Identities(),
-            address.of,
+            self._make_address(),
             self._admit,
             self.bus.tell,
             desk=self.desk,

@@ -113,6 +113,20 @@ class Reloading(Reloads):
         limits = {"per_ip_requests_per_minute": 60, "burst_size": 2}
         self.reload(lambda config: config["server"].update(rate_limits=limits))
         self.assertEqual([self.post().status for _ in range(3)], [200, 200, 429])
+        self.reload(lambda config: config.update(model_aliases={"quick": ["m"]}))
+        self.assertEqual(self.post().status, 429)  # what a client has used is not forgotten
+
+    def test_trust(self) -> None:
+        """Who is believed about the clients behind it changes at once, for limits and for backends (C33, C68)."""
+        limits = {"per_ip_requests_per_minute": 60, "burst_size": 1}
+        self.start({"a": self.backend}, server={"rate_limits": limits})
+        forwarded = [f"9.9.9.{number}" for number in range(2)]
+        asked = [self.post(peer="10.0.0.7", X_Forwarded_For=one).status for one in forwarded]
+        self.assertEqual(asked, [200, 429])
+        self.reload(lambda config: config["server"]["rate_limits"].update(trust_proxy_headers=True))
+        asked = [self.post(peer="10.0.0.7", X_Forwarded_For=one).status for one in forwarded]
+        self.assertEqual(asked, [200, 200])
+        self.assertEqual(self.backend.seen[-1].fields("X-Forwarded-For"), ["9.9.9.1, 10.0.0.7"])
 
     def test_profiles(self) -> None:
         """A kind of backend comes, changes and goes with its file: type, route, listing and paths (K61, P5)."""
