@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 import msgspec
 
@@ -59,6 +59,7 @@ PATH_MODEL = re.compile(
     r"|/openai/deployments/(?P<deployment>[^/]+)/."
     r"|/engines/(?P<engine>(?!v\d+/)[^/]+)/(?!v\d+/)."  # not Docker Model Runner's /engines/v1, /engines/vllm/v1
 )
+SLASH = re.compile(rb"%2f", re.IGNORECASE)
 NOT_MODELS = frozenset({"status"})
 """``/v1/models/status`` of oMLX."""
 
@@ -101,7 +102,7 @@ decode = msgspec.json.Decoder(Asked).decode
 
 
 def requirements(
-    path: str, query: bytes, content_type: bytes | None, body: Body, session: bytes | None = None
+    path: str, query: bytes, content_type: bytes | None, body: Body, session: bytes | None = None, escaped: bytes = b""
 ) -> Requirements:
     """
     Read what a request asks for.
@@ -109,11 +110,12 @@ def requirements(
     :param path: at the backend, decoded, without the route's prefix and without the query.
     :param query: as the client wrote it, without its question mark.
     :param session: value of ``X-Olla-Session-ID``.
+    :param escaped: path and query as the client wrote them, which tell a slash within a model's name from others.
     """
     sticky = session.decode("latin-1").strip() if session else ""
     where = named = ""
     if "s/" in path:
-        where, named = model_in_path(path, body.size), objects.in_path(path)
+        where, named = model_in_path(path, body.size, escaped), objects.in_path(path)
     if not where and query and (not body.size or REALTIME in path):
         where = model_in_query(query)
     makes = path.endswith(objects.MAKERS)
@@ -146,16 +148,19 @@ def is_json(content_type: bytes | None, data: bytes) -> bool:
     return (not kind or kind.startswith(b"application/x-www-form-urlencoded")) and data[:256].lstrip().startswith(b"{")
 
 
-def model_in_path(path: str, size: int) -> str:
+def model_in_path(path: str, size: int, escaped: bytes = b"") -> str:
     """
     Give the model that a path names, trimmed; ``""`` for none.
 
     :param size: of the body: with one, ``/models/…`` is an action such as LM Studio's ``/api/v1/models/load``.
+    :param escaped: the same path before it was decoded, perhaps with a query.
     """
-    match = PATH_MODEL.search(path)
+    slashes = SLASH.search(escaped) is not None
+    match = PATH_MODEL.search(escaped.partition(b"?")[0].decode("latin-1") if slashes else path)
     if match is None or (match["whole"] and (size or match["whole"] in NOT_MODELS)):
         return ""
-    return (match["whole"] or match["deployment"] or match["engine"]).strip()
+    name: str = match["whole"] or match["deployment"] or match["engine"]
+    return (unquote(name) if slashes else name).strip()
 
 
 def model_in_query(query: bytes) -> str:

@@ -132,6 +132,7 @@ class Forwarder:
             request.get(b"content-type"),
             request.body if packed is None else inflated(request.body, packed),
             request.get(b"x-olla-session-id"),
+            route.rest,
         )
         story.model, story.stream, story.session = wanted.model, wanted.stream, wanted.session
         return wanted

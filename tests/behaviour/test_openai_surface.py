@@ -117,6 +117,9 @@ class Models(SurfaceCase):
             self.assertEqual(self.a.seen[-1].line.decode(), f"POST /{path} HTTP/1.1")
         self.routed(self.ask("/olla/openai/openai/deployments/big/embeddings", {"input": "x"}), "b", "org/n")
         self.assertEqual(self.b.seen[-1].line.decode(), "POST /openai/deployments/org%2Fn/embeddings HTTP/1.1")
+        for path in ("openai/deployments/org%2fn/embeddings?x=1", "engines/org%2Fn/embeddings"):
+            self.routed(self.ask(f"/olla/openai/{path}", {"input": "x"}), "b", "org/n")
+            self.assertEqual(self.b.seen[-1].line.decode(), f"POST /{path} HTTP/1.1")
         for path in ("org/n", "org%2Fn"):
             self.routed(self.send(request("DELETE", f"/olla/openai/v1/models/{path}")), "b", "org/n")
 
