@@ -165,13 +165,16 @@ class SampleTests(LoadingTestCase):
         self.assertEqual(flat(sample.config), flat(self.config("")))
 
     def test_is_complete(self) -> None:
-        """The sample has every key there is, save those that only old files should have."""
+        """The sample has every key there is, save those that only old files should have, which the manual names."""
         reading = Reading()
         read_block(Config, None, "", reading)
         written = set(paths(yaml.safe_load(SAMPLE.read_text())))
         blocks = {path.rpartition(".")[0] for path in reading.paths}
         auth = {path for path in reading.paths if ".auth." in path or path.endswith(".auth")}
         self.assertEqual(reading.paths - blocks - written - auth, OLD_KEYS)
+        manual = (SAMPLE.parent.parent / "docs" / "configuration.rst").read_text()
+        for path in OLD_KEYS:
+            self.assertIn(path.rpartition("[].")[2], manual)
 
 
 def paths(document: Any, path: str = "") -> list[str]:
