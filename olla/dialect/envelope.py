@@ -74,13 +74,20 @@ def error_fields(refusal: Refusal) -> Fields:
     return fields
 
 
-def abort_event(content_type: bytes | None, surface: str, message: str, content_encoding: bytes | None = None) -> bytes:
+def abort_event(
+    content_type: bytes | None,
+    surface: str,
+    message: str,
+    content_encoding: bytes | None = None,
+    number: int | None = None,
+) -> bytes:
     """
-    Write the last words of a stream that will never be whole (http-api.md §6.4).
+    Write the last words of a stream that will never be whole (http-api.md §6.4, openai-surface.md §3).
 
     :param content_type: of the response whose head has been sent.
     :param surface: that of the exchange.
     :param content_encoding: of that response; plain words would be noise in a compressed body.
+    :param number: that of the event, in a stream whose events have numbers.
     :return: ``b""`` for what has no way to say it.
     """
     kind = content_type.lower() if content_type else b""
@@ -89,6 +96,9 @@ def abort_event(content_type: bytes | None, surface: str, message: str, content_
     if b"text/event-stream" in kind and surface == ANTHROPIC:
         event = encode({"type": "error", "error": {"type": "api_error", "message": message}})
         return b"\n\nevent: error\ndata: " + event + b"\n\n"
+    if b"text/event-stream" in kind and number is not None:
+        error = {"type": "error", "code": "server_error", "message": message, "param": None, "sequence_number": number}
+        return b"\n\nevent: error\ndata: " + encode(error) + b"\n\n"
     if b"text/event-stream" in kind:
         error = {"message": message, "type": "bad_gateway", "code": "BACKEND_STREAM_ABORTED"}
         return b"\n\ndata: " + encode({"error": error}) + b"\n\n"

@@ -40,6 +40,8 @@ PART = re.compile(
 )
 """What can be picked out of a document without its beginning.  Inside of text its quotes would be escaped."""
 
+NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})\s*[,}]')
+
 decode = msgspec.json.Decoder(Reply).decode
 
 
@@ -86,6 +88,11 @@ class Tap:
         if measures is None or not measures.detailed:
             return usage_of(found)
         return usage_of(found, measures.others(self._texts(data)))
+
+    def next_number(self) -> int | None:
+        """Give the number of the event that would come next in a stream of ``/responses``; others number none."""
+        numbers = NUMBER.findall(b"".join(self._pieces))
+        return int(numbers[-1]) + 1 if numbers else None
 
 
 class Tail:

@@ -182,7 +182,8 @@ class Forwarder:
             self.fleet.failed(lease, broken, self.clock())
             self.failover.note(story, lease.endpoint, broken, 0)
             if self.error_events:
-                event = abort_event(kind, exchange.surface, broken.detail, packed)
+                number = tap.next_number() if tap is not None else None
+                event = abort_event(kind, exchange.surface, broken.detail, packed, number)
                 length = reply.head.length
                 if length is None or len(event) < length - reply.copied:  # or the client would take it for the rest
                     exchange.write(event)

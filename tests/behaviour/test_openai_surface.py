@@ -10,7 +10,18 @@ from typing import Any
 
 from olla.dialect.inflate import inflated
 from olla.domain.message import Body
-from tests.support import SSE, Backend, Client, ProxyCase, answer, chunk, on_each_engine, request, says
+from tests.support import (
+    SSE,
+    Backend,
+    Client,
+    ProxyCase,
+    answer,
+    chunk,
+    on_each_engine,
+    request,
+    says,
+    says_and_closes,
+)
 
 BOUNDARY = "--b0undary"
 FORM = f'multipart/form-data; boundary="{BOUNDARY}"'
@@ -257,6 +268,17 @@ class Passing(SurfaceCase):
         self.begin()
         client = self.ask("/olla/openai/v1/responses", {"model": "m", "stream": True})
         self.assertEqual((client.body, client.whole), (b"".join(events), True))
+
+    def test_broken_events(self) -> None:
+        """A stream of numbered events that breaks ends with an error event that has the next number (§3, C42)."""
+        events = b'data: {"sequence_number": 8, "delta": "\\"sequence_number\\":1,"}\n\ndata: {"sequence_number":77'
+        self.a.play = says_and_closes(SSE + chunk(events))
+        self.begin()
+        client = self.ask("/olla/openai/v1/responses", {"model": "m", "stream": True})
+        before, _, after = client.body.rpartition(b"\n\nevent: error\ndata: ")
+        self.assertEqual((before, client.whole), (events, False))
+        error = json.loads(after)
+        self.assertEqual((error["type"], error["code"], error["sequence_number"]), ("error", "server_error", 9))
 
     def test_fields(self) -> None:
         """OpenAI's fields pass in both directions; the backend's limits under a name of their own (§7)."""

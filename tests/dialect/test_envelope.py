@@ -89,6 +89,11 @@ class EnvelopeTests(SynchronousTestCase):
             abort_event(SSE, "anthropic", "x"),
             b'\n\nevent: error\ndata: {"type":"error","error":{"type":"api_error","message":"x"}}\n\n',
         )
+        self.assertEqual(
+            abort_event(SSE, "proxy", "x", number=4),
+            b'\n\nevent: error\ndata: {"type":"error","code":"server_error","message":"x","param":null,'
+            b'"sequence_number":4}\n\n',
+        )
         self.assertEqual(abort_event(b"Application/X-NDJSON", "proxy", "x"), b'\n{"error":"x"}\n')
 
     def test_no_abort_event(self) -> None:
