@@ -38,6 +38,7 @@ from olla.errors import ConnectFailed, ConnectTimeout, NothingLeft, TLSFailed, U
 from olla.upstream.limits import Sockets
 
 LONG = 3600.0
+LONGEST_PERIOD = 32767  # of keep-alive, in seconds, that Linux takes
 SCARCE = (EMFILE, ENFILE, ENOBUFS, ENOMEM)
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
@@ -139,10 +140,11 @@ def set_up(connection: Connection, wanted: Sockets) -> None:
     if not wanted.keep_alive:
         return
     connection.setTcpKeepAlive(True)
+    period = min(max(1, round(wanted.keep_alive)), LONGEST_PERIOD)
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
         option = getattr(socket, name, None)  # not every system has them; there the system's own period holds
         if option is not None:
-            connection.socket.setsockopt(socket.IPPROTO_TCP, option, max(1, round(wanted.keep_alive)))
+            connection.socket.setsockopt(socket.IPPROTO_TCP, option, period)
 
 
 def _too_late(result: Any, seconds: float) -> Any:

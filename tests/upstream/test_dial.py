@@ -210,6 +210,12 @@ class SocketTests(SynchronousTestCase):
         for name in {"TCP_KEEPIDLE", "TCP_KEEPINTVL"} & set(dir(socket)):
             self.assertEqual(self.socket.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)), 7)
 
+    def test_long_period(self) -> None:
+        """A period longer than the kernel takes is the longest that it takes, and no failed connection."""
+        set_up(self.connection, Sockets(keep_alive=86400.0))
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            self.assertEqual(self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 32767)
+
     def test_left_alone(self) -> None:
         """Nothing is set where nothing is wanted."""
         set_up(self.connection, Sockets())
