@@ -59,6 +59,16 @@ def at_least(low: float) -> Check:
     return check
 
 
+def at_most(high: int) -> Check:
+    """Refuse what is above ``high``."""
+
+    def check(value: int) -> None:
+        if value > high:
+            raise ValueError(f"is more than {high}")
+
+    return check
+
+
 def between(low: int, high: int) -> Check:
     """Refuse what is not ``low`` to ``high``."""
 

@@ -14,12 +14,14 @@ from olla.config.kinds import (
     TEXT,
     TRUTH,
     at_least,
+    at_most,
     between,
     is_glob,
     one_of,
 )
 
 KEY_SOURCES = ("session_header", "prefix_hash", "auth_header", "ip", "conversation")
+LARGEST_BUFFER = 64 * 1024 * 1024  # as much is set aside for each read
 ENGINES = ("olla", "sherpa")
 
 
@@ -116,7 +118,7 @@ class ProxyConfig:
     engine: str = key(TEXT, "olla", one_of(*ENGINES), env="OLLA_PROXY_ENGINE")
     profile: str = key(TEXT, "auto", one_of("auto", "streaming", "standard"), env="OLLA_PROXY_PROFILE")
     load_balancer: str = key(TEXT, "least-connections", env="OLLA_PROXY_LOAD_BALANCER")
-    stream_buffer_size: int = key(SIZE, 0, NOT_NEGATIVE)
+    stream_buffer_size: int = key(SIZE, 0, NOT_NEGATIVE, at_most(LARGEST_BUFFER))
     connection_timeout: float = key(DURATION, 60.0, NOT_NEGATIVE, convert=lambda s: s or 60.0)
     connection_keep_alive: float = key(
         DURATION, 30.0, NOT_NEGATIVE, env="OLLA_PROXY_CONNECTION_KEEP_ALIVE", convert=lambda s: s or 30.0

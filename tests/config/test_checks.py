@@ -108,6 +108,7 @@ class ProxyTests(LoadingTestCase):
         """Negative sizes, no key source and unknown ones are refused by name (K68)."""
         written = {
             "stream_buffer_size: -1": "stream_buffer_size",
+            "stream_buffer_size: 1GiB": "stream_buffer_size",
             "sticky_sessions: {max_sessions: -1}": "max_sessions",
             "sticky_sessions: {key_sources: []}": "key_sources",
             "sticky_sessions: {key_sources: [SESSION_HEADER]}": "key_sources",
