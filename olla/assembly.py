@@ -6,6 +6,7 @@ Parts receive numbers and collaborators, never the whole configuration: what eac
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
@@ -29,6 +30,8 @@ from olla.upstream.discovery import DiscoveryRules
 from olla.upstream.limits import Patience, Sockets
 from olla.web.policy import Policy
 from olla.wire.sizes import Sizes
+
+FOR_EVER = 1e9
 
 READ_SIZE = 8192
 """Bytes read at once.  That much of an answer is held for each client that does not read: with 64 KiB, 4,000 slow
@@ -180,6 +183,12 @@ def patience(config: Config) -> Patience:
 def sockets(config: Config) -> Sockets:
     """Give how connections to backends are set."""
     return Sockets(config.proxy.connection_keep_alive, config.proxy.stream_buffer_size or READ_SIZE)
+
+
+def kept(config: Config) -> tuple[int, int, float]:
+    """Give how many idle connections are kept, in all and for each endpoint, and for how many seconds."""
+    pool = config.proxy.pool
+    return pool.max_idle or sys.maxsize, pool.max_idle_per_host or sys.maxsize, pool.idle_timeout or FOR_EVER
 
 
 def retry_rules(config: Config) -> RetryRules:

@@ -206,14 +206,15 @@ class Parts:
 
     def _make_upstream(self) -> AgentUpstream | DirectUpstream:
         """Make the way to the backends: this is all in which the engines differ there."""
-        patience, sockets, pool = assembly.patience(self.config), assembly.sockets(self.config), self.config.proxy.pool
+        patience, sockets = assembly.patience(self.config), assembly.sockets(self.config)
+        in_all, per_endpoint, seconds = assembly.kept(self.config)
         if self.config.proxy.engine == "sherpa":
             return AgentUpstream(
                 self.network,
                 self.clock,
                 patience,
-                pool.max_idle_per_host,
-                pool.idle_timeout,
+                per_endpoint,
+                seconds,
                 sockets,
                 self._crashed_upstream,
             )
@@ -221,10 +222,10 @@ class Parts:
             lambda endpoint: Dialler(self.network, endpoint, patience.connect, patience.handshake, sockets),
             self.clock,
             patience,
-            pool.max_idle,
-            pool.max_idle_per_host,
-            pool.idle_timeout,
-            pool.max_per_host,
+            in_all,
+            per_endpoint,
+            seconds,
+            self.config.proxy.pool.max_per_host,
         )
 
     def _make_narrowing(self) -> Narrowing:

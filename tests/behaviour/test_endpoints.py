@@ -52,6 +52,16 @@ class Endpoints(ProxyCase):
         self.assertEqual(seen, [seen[0]] * 5)
         self.assertEqual(seen[0]["a"][1], "http://127.0.0.1:9000")
 
+    def test_pool_without_limits(self) -> None:
+        """A pool's numbers of nought are no limit: what a request has used is there for the next (config.md §5)."""
+        backend = Backend(play=says(answer({})))
+        self.start({"a": backend}, proxy={"pool": {"max_idle": 0, "max_idle_per_host": 0, "idle_timeout": 0}})
+        for _ in range(3):
+            self.assertEqual(self.post().status, 200)
+            self.network.wait(2.0)
+        asked = [one.transport.other.sent.count(b"POST ") for one in backend.connections]
+        self.assertEqual([count for count in asked if count], [3])
+
     def test_one_address(self) -> None:
         """Two endpoints at one address are two everywhere: on the pages, for models, for requests (C139)."""
         self.begin({"name": "a"}, {"name": "b"}, proxy={"load_balancer": "round-robin"})
