@@ -131,9 +131,7 @@ class ProxyService(MultiService):
 
     def startService(self) -> None:
         """Look at the endpoints, and serve."""
-        for remark in self._remarks:
-            tell = self._log.info if remark.note else self._log.warn
-            tell("Configuration", remark=str(remark))
+        self._say(self._remarks)
         super().startService()
         for loop, seconds in self._sweeps:
             loop.start(seconds, now=False)
@@ -168,9 +166,16 @@ class ProxyService(MultiService):
         except ConfigError as error:
             self._log.error("Configuration not reloaded", error=str(error))
             return
-        self._source = loaded.source
+        remarks = (*loaded.warnings, *loaded.notes)
+        self._say([remark for remark in remarks if remark not in self._remarks])
+        self._source, self._remarks = loaded.source, remarks
         self._take(assembly.reloaded(self.parts.config, loaded.config))
         self._log.info("Configuration reloaded", config=loaded.source)
+
+    def _say(self, remarks: Sequence[Remark]) -> None:
+        for remark in remarks:
+            tell = self._log.info if remark.note else self._log.warn
+            tell("Configuration", remark=str(remark))
 
     def _take(self, config: Config) -> None:
         self.parts.reload(config)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from twisted.logger import capturedLogs
+
 from olla.config import load
 from olla.service import makeProxyService
 from tests.support import SSE, Backend, BackendConnection, ProxyCase, Seen, answer, chunk, on_each_engine, says
@@ -197,6 +199,16 @@ class Reloading(Reloads):
         assert self.proxy is not None
         self.proxy.reload()
         self.assertEqual(self.post().json, {"from": "a"})
+
+    def test_doubts(self) -> None:
+        """What is doubtful in the file as it is now is said, once (config.md §2, K4)."""
+        self.start({"a": self.backend})
+        with capturedLogs() as events:
+            for _ in range(2):
+                self.reload(lambda config: config.update(serwer={}))
+        said = [str(event["remark"]) for event in events if "remark" in event]
+        self.assertEqual(len(said), 1)
+        self.assertIn("serwer: unknown key", said[0])
 
     def test_no_file_any_more(self) -> None:
         """A file that was found by searching, and is away now, is no reason to go by the defaults (config.md §2)."""
