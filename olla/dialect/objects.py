@@ -14,12 +14,12 @@ from olla.dialect.scan import keys, members, text
 
 KINDS = (
     *("responses", "conversations", "files", "uploads", "batches", "vector_stores", "containers", "evals", "videos"),
-    *("fine_tuning/jobs", "skills"),
+    *("fine_tuning/jobs", "skills", "realtime/calls"),
 )
 MAKERS = tuple(f"/{kind}" for kind in KINDS)
 """Ends of the paths to which a ``POST`` makes one."""
 
-IN_PATH = re.compile(rf"/(?:{'|'.join(KINDS)}|chat/completions)/([^/]+)")
+IN_PATH = re.compile(rf"/(?:{'|'.join(KINDS)}|chat/completions)/([^/?#]+)")
 NOT_IDS = frozenset({"input_tokens", "compact"})
 """What else stands behind ``/responses``."""
 

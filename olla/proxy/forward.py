@@ -18,6 +18,7 @@ from olla.balance.fleet import Fleet, Lease
 from olla.dialect.envelope import abort_event
 from olla.dialect.inflate import inflated
 from olla.dialect.inspect import requirements
+from olla.dialect.objects import in_path
 from olla.dialect.usage import tap_for
 from olla.domain.message import Fields, Head, Request, first
 from olla.domain.requirements import Requirements
@@ -171,8 +172,8 @@ class Forwarder:
         kind, packed = _described(reply.head)
         tap = tap_for(kind, packed, reply.head.length)
         keep: Keep | None = tap.keep if tap is not None else None
-        if wanted.makes and story.status < 300 and packed is None and story.request.method == b"POST":
-            keep = Learning(lambda name: self.objects.place(name, lease.member.name)).beside(keep)
+        if wanted.makes and story.status < 300 and story.request.method == b"POST":
+            keep = self._learning(reply.head, lease.member.name, keep)
         if gathers(reply.head, kind, self.profile, story.stream):
             exchange = Gathering(exchange)
         try:
@@ -197,6 +198,15 @@ class Forwarder:
                 story.cost = partial(tap.finish, self.adapter.measures.get(lease.member.profile))
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
+
+    def _learning(self, head: Head, maker: str, keep: Keep | None) -> Keep | None:
+        """Remember who has made an object, once the head of the answer or the beginning of its body names it."""
+        name = in_path((first(head.fields, b"location") or b"").decode("latin-1"))
+        if name:
+            self.objects.place(name, maker)
+        elif _described(head)[1] is None:
+            return Learning(lambda name: self.objects.place(name, maker)).beside(keep)
+        return keep
 
     def _refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
         story.outcome = "failed" if story.attempts else "rejected"

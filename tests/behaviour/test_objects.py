@@ -15,6 +15,7 @@ from tests.support import (
     chunked,
     on_each_engine,
     request,
+    says,
 )
 
 RESPONSES = "/olla/openai/v1/responses"
@@ -38,6 +39,9 @@ class Store(Backend):
             return
         self.seen.append(seen)
         method, path, _ = seen.line.decode().split(" ")
+        if "/realtime/" in path:
+            self.play(connection, seen)
+            return
         if self.begun and b'"stream": true' in seen.body:
             connection.transport.write(SSE + self.begun)
         elif method == "POST" and b'"stream": true' in seen.body:
@@ -97,6 +101,22 @@ class Objects(ProxyCase):
             parts = [{"role": "user", "content": [{"type": "file", "file": {"file_id": f"resp_{maker}"}}]}]
             for _ in range(2):
                 self.assertEqual(self.by(self.post(body={"model": "m", "messages": parts})), maker)
+
+    def test_calls(self) -> None:
+        """A call of ``/realtime`` is named in ``Location``, since its body is no JSON; it ends where it began (§2)."""
+        calls = "/olla/openai/v1/realtime/calls"
+        for name, store in self.stores.items():
+            answered = b"HTTP/1.1 201 Created\r\nLocation: /v1/realtime/calls/rtc_%b\r\nContent-Length: 3\r\n\r\nv=0"
+            store.play = says(answered % name.encode())
+        makers = []
+        for _ in range(2):
+            client = self.send(request("POST", f"{calls}?model=m", b"v=0", self.detour, Content_Type="application/sdp"))
+            self.assertEqual(client.status, 201)
+            makers.append(str(client.field("X-Olla-Endpoint")))
+        self.assertEqual(sorted(makers), ["a", "b"])
+        for name in (*makers, *reversed(makers), *makers):
+            ended = self.post(f"{calls}/rtc_{name}/hangup", b"")
+            self.assertEqual(ended.field("X-Olla-Endpoint"), name)
 
     def test_unknown(self) -> None:
         """What nobody has told of is looked for at one after the other; only a GET is."""
