@@ -7,12 +7,12 @@ Parts receive numbers and collaborators, never the whole configuration: what eac
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import asdict, evolve
+from attrs import asdict, evolve, fields, has
 
 from olla.balance.affinity import Stickiness
 from olla.balance.rules import RESTED, Rules
@@ -32,6 +32,9 @@ from olla.web.policy import Policy
 from olla.wire.sizes import Sizes
 
 FOR_EVER = 1e9
+
+RELOADED = ("load_balancer", "profile_filter", "forward_client_auth", "response_header_timeout")
+"""Keys of ``proxy`` that act through the selector, the profiles and the endpoints alone."""
 
 READ_SIZE = 8192
 """Bytes read at once.  That much of an answer is held for each client that does not read: with 64 KiB, 4,000 slow
@@ -64,16 +67,25 @@ def reloaded(running: Config, read: Config) -> Config:
 
     All else needs a restart, also in a worker that takes the place of another: workers must not differ.
     """
+    proxy = {name: getattr(read.proxy, name) for name in RELOADED}
     return evolve(
         running,
         server=evolve(running.server, rate_limits=read.server.rate_limits),
-        proxy=evolve(running.proxy, load_balancer=read.proxy.load_balancer),
+        proxy=evolve(running.proxy, **proxy),
         discovery=evolve(running.discovery, static=read.discovery.static),
         model_aliases=read.model_aliases,
         logging=evolve(running.logging, level=read.logging.level),
         profiles=read.profiles,
         model_rules=read.model_rules,
     )
+
+
+def differing(running: Any, read: Any, path: str = "") -> Iterator[str]:
+    """Name the keys in which a configuration, or a block of it, is not what was read; they need a restart."""
+    for key in fields(type(running)):
+        before, after, inner = getattr(running, key.name), getattr(read, key.name), f"{path}.{key.name}".lstrip(".")
+        if before != after:
+            yield from differing(before, after, inner) if has(type(before)) else (inner,)
 
 
 def profiles_of(config: Config) -> dict[str, Profile]:

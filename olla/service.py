@@ -169,7 +169,10 @@ class ProxyService(MultiService):
         remarks = (*loaded.warnings, *loaded.notes)
         self._say([remark for remark in remarks if remark not in self._remarks])
         self._source, self._remarks = loaded.source, remarks
-        self._take(assembly.reloaded(self.parts.config, loaded.config))
+        config = assembly.reloaded(self.parts.config, loaded.config)
+        self._take(config)
+        if keys := ", ".join(assembly.differing(config, loaded.config)):
+            self._log.warn("Changed keys need a restart", keys=keys)
         self._log.info("Configuration reloaded", config=loaded.source)
 
     def _say(self, remarks: Sequence[Remark]) -> None:

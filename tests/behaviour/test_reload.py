@@ -200,6 +200,18 @@ class Reloading(Reloads):
         self.proxy.reload()
         self.assertEqual(self.post().json, {"from": "a"})
 
+    def test_restart_only(self) -> None:
+        """What changed and needs a restart is named, and nothing else (config.md §2)."""
+        self.start({"a": self.backend})
+        with capturedLogs() as events:
+            self.reload(lambda config: config["server"].update(port=41000, request_limits={"max_body_size": 1}))
+            self.reload(lambda config: config["server"].update(port=40114, request_limits={}))
+            self.reload(lambda config: config["proxy"].update(response_header_timeout="9s", profile_filter={}))
+            self.reload(lambda config: config.update(model_aliases={"quick": ["m"]}, logging={"level": "warn"}))
+        named = [event["keys"] for event in events if "keys" in event]
+        self.assertEqual(named, ["server.port, server.request_limits.max_body_size"])
+        self.assertEqual(self.post(body={"model": "quick"}).status, 200)
+
     def test_doubts(self) -> None:
         """What is doubtful in the file as it is now is said, once (config.md §2, K4)."""
         self.start({"a": self.backend})
