@@ -58,6 +58,8 @@ class Checks:
 
     def _server(self, config: Config) -> None:
         server, limits = config.server, config.server.rate_limits
+        if not server.host and not server.listen:
+            self._reading.warn("server.host", "is empty: every address is listened on, as with 0.0.0.0")
         if server.write_timeout:
             self._reading.warn("server.write_timeout", "ends streams that last longer; 0s is no limit")
         if self._reading.given("server.rate_limits.burst_size") and limits.burst_size == 1:

@@ -25,6 +25,13 @@ class ServerTests(LoadingTestCase):
         for host in ("::1", "[::1]"):
             self.assertEqual(self.config(f'server: {{host: "{host}"}}').server.host, "::1")
 
+    def test_no_host(self) -> None:
+        """An empty host is every address (config.md §4), and said to be, since a variable may have emptied it."""
+        for environ in ({"N": ""}, {"H": ""}):
+            text = 'server: {host: "${H:-}"}'
+            self.assertIn("server.host", self.warned(text, **environ))
+            self.assertEqual(self.config(text, **environ).server.host, "")
+
     def test_header_size(self) -> None:
         """A small limit on headers is raised to 4096, none is the default (K16)."""
         for written, size in ((100, 4096), (0, 1048576), (-1, 1048576), (5000, 5000)):
