@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import define, evolve, field
 
 from olla.balance.member import Member
-from olla.dialect.fields import EndpointFields
+from olla.dialect.fields import LONGEST, EndpointFields
 from olla.dialect.inflate import repacked
 from olla.dialect.measures import Measures
 from olla.dialect.rewrite import rename, rename_target
@@ -94,9 +94,11 @@ class Adapter:
         patience = self._patience.get(key)
         if patience is None:
             profile = self.profiles.get(member.profile)
-            if len(self._patience) >= REMEMBERED:
-                self._patience.clear()
-            patience = self._patience[key] = profile.patience(model) if profile is not None else 0.0
+            patience = profile.patience(model) if profile is not None else 0.0
+            if len(model) <= LONGEST:
+                if len(self._patience) >= REMEMBERED:
+                    self._patience.clear()
+                self._patience[key] = patience
         return patience
 
     def _target(self, request: Request, rest: bytes, member: Member, shaping: EndpointFields) -> bytes:

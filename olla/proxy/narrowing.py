@@ -14,6 +14,7 @@ from olla.events import Event
 from olla.pending import Pending
 
 REMEMBERED = 4096
+LONGEST = 256
 
 
 @define(eq=False)
@@ -71,7 +72,7 @@ class Plans:
         plan = self._made.get(key)
         if plan is None:
             plan = self.make(scope, wanted)
-            if plan.candidates and not plan.brief:
+            if plan.candidates and not plan.brief and len(wanted.path) + len(wanted.model) <= LONGEST:
                 if len(self._made) >= REMEMBERED:
                     self._made.clear()  # paths with ids in them would otherwise keep all others out
                 self._made[key] = plan

@@ -15,6 +15,7 @@ ROOT = "/olla"
 UNIVERSAL = "proxy"
 RESERVED = frozenset({"proxy", "models", "anthropic"})
 REMEMBERED = 4096
+LONGEST = 256
 READING = frozenset({b"GET", b"HEAD"})
 OLLAMA = frozenset({"ollama"})
 MANAGEMENT = frozenset({"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"})
@@ -79,7 +80,7 @@ class Routes:
     management: bool = False
     _scopes: dict[str, Scope] = field(init=False, factory=dict)
     _listings: dict[tuple[str, str], Listing] = field(init=False, factory=dict)
-    _remembered: dict[bytes, Route | Refusal] = field(init=False, factory=dict, repr=False)
+    _remembered: dict[bytes, Route] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._arrange()
@@ -113,15 +114,11 @@ class Routes:
         raw, mark, query = target.partition(b"#")[0].partition(b"?")
         found = self._remembered.get(raw)
         if found is None:
-            try:
-                found = self._find(raw)
-            except Refusal as refusal:
-                found = refusal
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()  # paths with ids in them would otherwise grow it for ever
-            self._remembered[raw] = found
-        if isinstance(found, Refusal):
-            raise found
+            found = self._find(raw)  # an error is made anew each time: one that is kept keeps all it went through
+            if len(raw) <= LONGEST:
+                if len(self._remembered) >= REMEMBERED:
+                    self._remembered.clear()  # paths with ids in them would otherwise grow it for ever
+                self._remembered[raw] = found
         return evolve(found, rest=found.rest + mark + query) if mark else found
 
     @property

@@ -73,6 +73,11 @@ class AdapterTests(SynchronousTestCase):
             [True, True, True, False, False],
         )
 
+    def test_long(self) -> None:
+        """A model's name of any length is not kept for the next request (R56)."""
+        self.adapt(b'{"model": "%b"}' % (b"m" * 10000))
+        self.assertEqual(len(self.adapter._patience), 0)
+
     def test_detected(self) -> None:
         """A type that was found out shows to clients from then on, and is forgotten with its endpoint (§4.4)."""
         one = member()

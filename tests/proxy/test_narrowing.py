@@ -103,6 +103,12 @@ class PlansTests(SynchronousTestCase):
             self.plans.plan(SCOPE, Requirements("/x", str(number)))
         self.assertLessEqual(len(self.plans._made), REMEMBERED)
 
+    def test_long(self) -> None:
+        """Nor is a name or a path of any length kept for the next who comes with it (R56)."""
+        self.plans.plan(SCOPE, Requirements("/x", "m" * 10000))
+        self.plans.plan(SCOPE, Requirements("/x" * 10000, "m"))
+        self.assertEqual(len(self.plans._made), 0)
+
 
 class NarrowerTests(SynchronousTestCase):
     """Finding who can serve a request."""

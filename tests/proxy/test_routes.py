@@ -160,6 +160,13 @@ class RefusalTests(RoutesCase):
             self.assertEqual(self.routes.find(b"/olla/vllm/%d" % number).rest, b"/%d" % number)
         self.assertLessEqual(len(self.routes._remembered), REMEMBERED)
 
+    def test_forgotten(self) -> None:
+        """A path that is none leaves nothing behind, however often it comes, and neither does a long one (R56)."""
+        first, second = (self.assertRaises(UnknownProvider, self.routes.find, b"/olla/nobody/x") for _ in range(2))
+        self.assertIsNot(first, second)
+        self.routes.find(b"/olla/proxy/" + b"x" * 10000)
+        self.assertEqual(len(self.routes._remembered), 0)
+
 
 class ListingTests(RoutesCase):
     """Pages of ours under a provider's prefix."""
