@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from olla.dialect.envelope import error_body, error_fields
 from olla.dialect.target import read_target
 from olla.domain.message import Fields, Head, Request
-from olla.errors import InternalError, NotSupported, Refusal, RequestTooLarge, TooManyClients
+from olla.errors import InternalError, NotSupported, Refusal, RequestTooLarge, RouteNotFound, TooManyClients
 from olla.events import Event, SizeRefused
 from olla.pending import Pending
 from olla.proxy.admission import HEALTH, PROXY, Admission, Limits
@@ -94,6 +94,8 @@ class Unread:
             return no_route(request)
         try:
             return self.routes.unsupported(self.routes.find(request.target))
+        except RouteNotFound:
+            return no_route(request)
         except Refusal as refusal:
             return refusal
 

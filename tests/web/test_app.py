@@ -75,6 +75,12 @@ class Surface(ProxyCase):
             self.assertEqual((client.status, client.json["error"]["code"]), (404, code), path)
         self.assertEqual(self.backend.seen, [])
 
+    def test_nowhere_with_body(self) -> None:
+        """What has a body is told the same of a path that is none: method and path (http-api.md §8.3)."""
+        self.start({"a": self.backend})
+        for path in ("/nope", "/olla", "/olla/proxy/../../nope", "/olla/anthropic/v1/nope"):
+            self.assertEqual(self.post(path).json["error"]["message"], f"No route for POST {path}")
+
     def test_management(self) -> None:
         """Ollama's management is not supported, and no backend is asked (C13)."""
         self.start({"a": self.backend}, {"type": "ollama"})
