@@ -24,6 +24,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IReadDescriptor,
     ITCPTransport,
+    IWriteDescriptor,
 )
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -32,7 +33,7 @@ from zope.interface import implementer
 HIGH_WATER = 65536
 
 
-@implementer(ITCPTransport, IPushProducer, IReadDescriptor)
+@implementer(ITCPTransport, IPushProducer, IReadDescriptor, IWriteDescriptor)
 class MemoryTransport:
     """
     One end of a connection in memory; bytes travel when the network is pumped.
@@ -127,6 +128,11 @@ class MemoryTransport:
         """Have what waits for this end, noticed or not."""
         while self.other.waiting:
             self.protocol.dataReceived(self.other.waiting.popleft())
+
+    def doWrite(self) -> None:
+        """Have what waits at this end delivered, as far as the other takes it."""
+        while self.waiting and not (self.other.paused or self.other.disconnected):
+            self.other.protocol.dataReceived(self.waiting.popleft())
 
     def fileno(self) -> int:
         return -1

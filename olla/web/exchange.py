@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import define
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IPushProducer, IWriteDescriptor
 from twisted.web.server import Request as StockRequest
 from zope.interface import implementer
 
@@ -164,8 +164,8 @@ class SiteExchange:
         """
         Cut the connection.
 
-        What was written is still sent, but for a body that only the connection's end delimits: there nothing but
-        a reset tells that it is not whole.
+        What was written is still sent.  Of a body that only the connection's end delimits nothing but a reset tells
+        that it is not whole: there the socket gets what it takes now, which is all unless the client is slow.
         """
         if self.gone:
             return
@@ -177,6 +177,8 @@ class SiteExchange:
             transport.unregisterProducer()
             transport.loseConnection()
         else:
+            if IWriteDescriptor.providedBy(transport):
+                transport.doWrite()
             transport.abortConnection()
 
     def pace(self, source: IPaced | None) -> None:

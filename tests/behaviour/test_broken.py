@@ -6,6 +6,8 @@ import gzip
 import json
 from collections.abc import Callable
 
+from twisted.internet.error import ConnectionLost
+
 from tests.support import (
     HEADER_END,
     SSE,
@@ -122,6 +124,15 @@ class Cut(Broken):
             )
             self.assertTrue(after.endswith(b"\n\n"))
             self.assertNotIn(b"[DONE]", client.body)
+
+    def test_error_event_to_an_old_client(self) -> None:
+        """A client of HTTP/1.0 gets that event as well, then a reset: nothing else ends its body (http-api.md §6.4)."""
+        self.start({"a": Backend(play=says_and_closes(SSE + chunk(b"data: 1")))})
+        client = self.send(b"GET /olla/proxy/x HTTP/1.0\r\nHost: h\r\n\r\n")
+        self.network.wait(0.5)
+        self.assertIn(b"BACKEND_STREAM_ABORTED", client.got)
+        assert client.lost is not None
+        self.assertIs(client.lost.type, ConnectionLost)
 
     def test_error_line_of_ndjson(self) -> None:
         """A cut stream of lines ends with a line that holds an error (C42, http-api.md §6.4)."""
