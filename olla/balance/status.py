@@ -70,12 +70,12 @@ def classify(outcome: CheckOutcome, busy_latency: float) -> Status:
 
     :param busy_latency: seconds; a good answer that took longer means busy.
     """
-    if outcome.status == 0:
+    if outcome.status == 0 or 300 <= outcome.status < 400:  # what could be followed has been: nobody is there
         return Status.OFFLINE
     if outcome.status in (401, 403):
         return Status.CONFIG_ERROR
     if outcome.status == 429:
         return Status.RATE_LIMITED
     if outcome.asleep or not 200 <= outcome.status < 300:
-        return Status.UNHEALTHY  # a redirect as well: what could be followed has been
+        return Status.UNHEALTHY
     return Status.BUSY if outcome.latency > busy_latency else Status.HEALTHY

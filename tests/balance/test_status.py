@@ -25,7 +25,10 @@ class ClassifyTests(SynchronousTestCase):
     """What one check says."""
 
     def test_answers(self) -> None:
-        """2xx is healthy, 401 and 403 are misconfigured, 429 asks for a rest, the rest is unhealthy (B11)."""
+        """
+        2xx is healthy, 401 and 403 are misconfigured, 429 asks for a rest, a redirect is nobody's (http-api.md §11.1,
+        which goes before behaviour.md), the rest is unhealthy (B11).
+        """
         states = {
             code: classify(CheckOutcome(code, 0.1), 1.0).value
             for code in (200, 204, 299, 301, 308, 400, 401, 403, 404, 429, 500, 503)
@@ -36,8 +39,8 @@ class ClassifyTests(SynchronousTestCase):
                 200: "healthy",
                 204: "healthy",
                 299: "healthy",
-                301: "unhealthy",
-                308: "unhealthy",
+                301: "offline",
+                308: "offline",
                 400: "unhealthy",
                 401: "config_error",
                 403: "config_error",

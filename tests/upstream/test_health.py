@@ -100,10 +100,10 @@ class LookTests(HealthCase):
         self.assertEqual([self.status(one) for one in checkers], [*plays, "unhealthy", "offline"])
 
     def test_redirect(self) -> None:
-        """A redirect to another host makes it unhealthy, and nobody goes there (B11)."""
+        """A redirect to another host is no answer of its own, and nobody goes there (B11, http-api.md §11.1)."""
         other = self.server(9009, says(answer(b"{}")))
         (checker,) = self.watch(says(answer(b"", 301, Location="http://127.0.0.1:9009/")))
-        self.assertEqual((self.status(checker), other.connections), ("unhealthy", []))
+        self.assertEqual((self.status(checker), other.connections), ("offline", []))
 
     def test_elsewhere(self) -> None:
         """A server that has nothing where it is asked first is asked at the next place; other faults stand (P40)."""
