@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
+from olla.dialect.target import read_target
 from olla.domain.message import Block, Fields, Request
 
 EXPOSED = (
@@ -81,7 +82,7 @@ class Cors:
         return ((b"Access-Control-Allow-Origin", origin), *self._plain, *self._cross, VARY)
 
     def _takes_part(self, request: Request) -> bool:
-        return self.internal or request.target.startswith(b"/olla/")
+        return self.internal or not _is_internal(request.target)
 
     def is_preflight(self, request: Request) -> bool:
         """Say whether ``request`` is one that we answer ourselves, before anything else."""
@@ -130,3 +131,8 @@ class Cors:
             return [*ALWAYS_ALLOWED, *(name for name in dict.fromkeys(asked) if name.lower() not in known)]
         listed = {name.lower() for name in self.headers}
         return list(self.headers) if all(name.lower() in listed for name in asked) else None
+
+
+def _is_internal(target: bytes) -> bool:
+    read = read_target(target)
+    return read is not None and (read.path == "/version" or read.path.startswith("/internal/"))

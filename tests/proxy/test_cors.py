@@ -51,6 +51,15 @@ class FieldTests(SynchronousTestCase):
         off = evolve(ANYBODY, enabled=False)
         self.assertEqual((list(off.block(asks()).fields), off.is_preflight(preflight())), ([], False))
 
+    def test_internal(self) -> None:
+        """``internal_api: false`` takes out the pages for operators, and no other path (http-api.md §10.3)."""
+        ours = evolve(ANYBODY, internal=False)
+        for target in (b"/internal/health", b"//internal/./status?x", b"/%69nternal/ui/", b"/version", b"/version?x"):
+            asked = Request(b"GET", target, [])
+            self.assertEqual((list(ours.block(asked).fields), ours.preflight(asked)), ([], []), target)
+        for target in (b"/olla/models", b"/%6flla/proxy/x", b"/", b"/nope", b"/versions", b"/internalise", b"*"):
+            self.assertEqual(dict(ours.block(Request(b"GET", target, [])).fields), SEED, target)
+
     def test_explicit(self) -> None:
         """An explicit origin is echoed as it was spelled, any other gets nothing but Vary (http-api.md §10.3)."""
         for origin, allowed in (
