@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
-from attrs import define, field
+from attrs import define, evolve, field
 
 from olla.catalog.aliases import Aliases
 from olla.catalog.facts import FactReader
@@ -271,7 +271,7 @@ class Catalog:
         self.entries()
         alias = self._aliases.find(model)
         sources = {} if alias is None else _claimed(self.listed(target) for target in alias.targets)
-        located = _located(self.listed(model))
+        located = _spelled(_located(self.listed(model)), model)
         if alias is not None and sources:
             located = _located(sources, alias.name, located if located.known else None)
         elif alias is not None and not located.known:
@@ -307,6 +307,15 @@ def _located(sources: Mapping[str, Source], alias: str = "", unaliased: Located 
     names = {endpoint: source.model.name for endpoint, source in sources.items()}
     cold = frozenset(endpoint for endpoint, source in sources.items() if source.model.cold)
     return Located(names, alias, bool(names), cold, unaliased=unaliased)
+
+
+def _spelled(located: Located, model: str) -> Located:
+    """Let a client's own spelling of a name, in which nobody lists it, go on as it came (http-api.md §7.1)."""
+    if model in located.names.values():
+        return located
+    lowered = model.lower()
+    names = {place: model if name.lower() == lowered else name for place, name in located.names.items()}
+    return evolve(located, names=names)
 
 
 def _claimed(found: Iterable[Mapping[str, Source]]) -> dict[str, Source]:

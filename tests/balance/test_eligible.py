@@ -135,7 +135,7 @@ class NarrowTests(SynchronousTestCase):
         self.assertEqual(self.names(self.narrow(asks("", "/v1/chat/completions", "vision", "flight"))), "ac")
 
     def test_model(self) -> None:
-        """A model narrows to those that have it, and tells the name each knows it by (C48)."""
+        """A model narrows to those that have it, and tells the name each knows it by (http-api.md §7.3)."""
         located = on(b="Llama3", c="llama-3")
         plan = self.narrow(asks("LLAMA3"), located=located)
         self.assertEqual(self.names(plan), "bc")

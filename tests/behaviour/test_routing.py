@@ -84,6 +84,15 @@ class Strategies(RoutingCase):
                 self.assertEqual((client.field("X-Olla-Endpoint"), client.field("X-Olla-Model")), (endpoint, model))
             self.stop()
 
+    def test_spelling(self) -> None:
+        """A model is found in any letter case, and called as the client did, to the backend as well (C48)."""
+        self.a.models = ["llama3"]
+        self.route("strict")
+        client = self.post(body=b'{"model": "LLaMA3"}')
+        self.assertEqual((client.field("X-Olla-Endpoint"), client.field("X-Olla-Model")), ("a", "LLaMA3"))
+        (seen,) = self.a.seen
+        self.assertEqual((seen.body, seen.fields("X-Model")), (b'{"model": "LLaMA3"}', ["LLaMA3"]))
+
     def test_not_found(self) -> None:
         """A model that nobody has ever listed: the strategy decides, and the headers say how (C50, B46, C137)."""
         for mode, expected in {

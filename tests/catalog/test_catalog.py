@@ -20,11 +20,16 @@ class LocateTests(SynchronousTestCase):
     """Where a model is."""
 
     def test_letter_case(self) -> None:
-        """Names are found in any letter case, with unification and without (B51)."""
+        """Names are found in any letter case, with unification and without, and stay as they came (B51, C48)."""
         for unified in (True, False):
             catalog = catalog_of({A: named("llama3:8b")}, unified=unified)
             located = catalog.locate("LLaMA3:8B")
-            self.assertEqual((located.names, located.known), ({"a": "llama3:8b"}, True))
+            self.assertEqual((located.names, located.known), ({"a": "LLaMA3:8B"}, True))
+
+    def test_spelled_by_somebody(self) -> None:
+        """What one endpoint lists just so is that one's name: the others are asked by theirs (behaviour.md §10)."""
+        catalog = catalog_of({A: named("Foo"), B: named("foo")})
+        self.assertEqual(catalog.locate("foo").names, {"a": "Foo", "b": "foo"})
 
     def test_exact_first(self) -> None:
         """A name that is listed as asked for wins over one that differs in letter case (B46, §9)."""
