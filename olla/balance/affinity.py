@@ -54,16 +54,28 @@ class Stay:
     :ivar preferred: the endpoint to prefer, if any.
     :ivar spilled: whether its own endpoint has too much to do, so that this request goes elsewhere and the pin
         stays.
+    :ivar pinned: name of the endpoint that it is pinned to: ``""`` when that is lost, ``None`` for an unknown session.
     """
 
     key: Key | None = None
     preferred: Member | None = None
     spilled: bool = False
+    pinned: str | None = None
 
     @property
     def source(self) -> str:
         """Name of the source of its key, ``""`` without one."""
         return self.key.source if self.key else ""
+
+    def outcome(self, endpoint: str) -> str:
+        """Say what becomes of the session when ``endpoint`` answers: ``hit``, ``miss``, ``repin`` or ``disabled``."""
+        if self.key is None:
+            return DISABLED
+        if self.pinned is None:
+            return MISS
+        if self.pinned == endpoint:
+            return HIT
+        return MISS if self.spilled and self.pinned else REPIN
 
 
 @define
@@ -103,13 +115,6 @@ class Affinity:
         """Count the sessions remembered."""
         return len(self._pins)
 
-    def pinned(self, key: Key) -> str | None:
-        """Name the endpoint that a session is pinned to: ``""`` when it is lost, ``None`` for an unknown session."""
-        pin = self._pins.get(key.digest)
-        if pin is None:
-            return None
-        return pin.member.name if pin.member is not None else ""
-
     def key(self, material: Callable[[str], bytes | None], model: str) -> Key | None:
         """
         Make a request's key.
@@ -140,11 +145,15 @@ class Affinity:
         """
         self._expire(now)
         pin = self._pins.get(key.digest) if key else None
-        if pin is None or pin.member is None or pin.member not in candidates:
+        if pin is None:
             return Stay(key)
+        if pin.member is None:
+            return Stay(key, pinned="")
+        if pin.member not in candidates:
+            return Stay(key, pinned=pin.member.name)
         if overloaded(pin.member, candidates):
-            return Stay(key, spilled=True)
-        return Stay(key, pin.member)
+            return Stay(key, spilled=True, pinned=pin.member.name)
+        return Stay(key, pin.member, pinned=pin.member.name)
 
     def settle(self, stay: Stay, member: Member, now: float) -> str:
         """

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, field
 
-from olla.balance.affinity import DISABLED, HIT, MISS, REPIN, Affinity, Key, Stay
+from olla.balance.affinity import Affinity, Key, Stay
 from olla.balance.eligible import Plan
 from olla.balance.fleet import COUNTED, Fleet, Lease, Member, Replaced
 from olla.balance.status import Status
@@ -87,17 +87,6 @@ class AskingAdmission(Admission):
         return then(asked, judged, asked.cancel)
 
 
-@frozen
-class AskedStay(Stay):
-    """
-    What the owner knows of a request's session.
-
-    :ivar pinned: where it is pinned; see :class:`~olla.crew.messages.Recalled`.
-    """
-
-    pinned: str | None = None
-
-
 @define(eq=False, kw_only=True)
 class AskedAffinity(Affinity):
     """Makes keys, and has the owner remember where they belong."""
@@ -114,21 +103,15 @@ class AskedAffinity(Affinity):
 
         def known(told: Recalled) -> Stay:
             preferred = next((member for member in candidates if member.name == told.preferred), None)
-            return AskedStay(key, preferred, told.spilled, told.pinned)
+            return Stay(key, preferred, told.spilled, told.pinned)
 
         return then(asked, known, asked.cancel)
 
     def settle(self, stay: Stay, member: Member, now: float) -> str:
         """Have the owner take note of who answered; see :class:`Affinity`."""
-        if stay.key is None:
-            return DISABLED
-        self.desk.say(Settled(stay.key.source, stay.key.digest, stay.spilled, member.name))
-        pinned = stay.pinned if isinstance(stay, AskedStay) else None
-        if pinned is None:
-            return MISS
-        if pinned == member.name:
-            return HIT
-        return MISS if stay.spilled and pinned else REPIN
+        if stay.key is not None:
+            self.desk.say(Settled(stay.key.source, stay.key.digest, stay.spilled, member.name))
+        return stay.outcome(member.name)
 
     def forget(self, member: Member) -> None:
         """Do nothing: the owner finds it out by itself."""

@@ -152,7 +152,7 @@ class Post:
         affinity, key = self._owner.affinity, Key(question.source, question.digest)
         stay = affinity.recall(key, self._members(question.candidates), self._owner.clock())
         preferred = stay.preferred.name if stay.preferred is not None else ""
-        self._answer(number, Recalled(preferred, stay.spilled, affinity.pinned(key)))
+        self._answer(number, Recalled(preferred, stay.spilled, stay.pinned))
 
     def take(self, number: int, question: Take) -> None:
         """Lease an endpoint, or queue for it."""

@@ -79,10 +79,16 @@ class Answers:
         """Give the fields of a page of ours under ``/olla/``."""
         return [(b"X-Olla-Response-Time", b"%dms" % ((now - request.received) * 1000.0)), self._served_by]
 
-    def refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
-        """Answer with an error of ours (http-api.md §8)."""
+    def refuse(
+        self, exchange: IExchange, refusal: Refusal, story: Story, more: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """
+        Answer with an error of ours (http-api.md §8).
+
+        :param more: fields beside those of every such answer.
+        """
         fields, body = self.refusal(refusal, story, exchange.surface)
-        self.send(exchange, refusal.status, fields, body)
+        self.send(exchange, refusal.status, [*fields, *more], body)
 
     def refusal(self, refusal: Refusal, story: Story, surface: str) -> tuple[Fields, bytes]:
         """Make the fields and the body of an error of ours, and note in ``story`` what it is."""

@@ -35,7 +35,7 @@ from olla.proxy.gathering import Gathering, gathers
 from olla.proxy.objects import Keep, Learning, Objects
 from olla.proxy.renaming import Renaming, naming_back
 from olla.proxy.routes import Route, Routes
-from olla.proxy.session import Sessions
+from olla.proxy.session import Sessions, told
 from olla.proxy.story import LEFT, Story
 
 DESCRIBED = "described"
@@ -79,6 +79,7 @@ class Forwarder:
         """Take one request from its arrival to its end, whatever happens on the way."""
         request = exchange.request
         story = Story(request, exchange.surface)
+        stay: Stay | None = None
         try:
             limits = self.admission.admit(request, PROXY, self.clock())  # 1 admit
             if isinstance(limits, Pending):
@@ -94,9 +95,8 @@ class Forwarder:
                 plan = await place if isinstance(place, Pending) else place
             if plan.refusal is not None:
                 raise plan.refusal
-            stay = self._recall(request, wanted, plan)
-            if isinstance(stay, Pending):
-                stay = await stay
+            recalled = self._recall(request, wanted, plan)
+            stay = await recalled if isinstance(recalled, Pending) else recalled
             preferred = stay.preferred if stay is not None else None
             lease, reply = await self.failover.obtain(  # 4 lease 5 adapt 6 send
                 request, route.rest, wanted, plan, preferred, story
@@ -111,7 +111,7 @@ class Forwarder:
             finally:
                 lease.release()
         except Refusal as refusal:
-            self._refuse(exchange, refusal, story)
+            self._refuse(exchange, refusal, story, stay)
         except Cancelled:
             story.status = LEFT
             exchange.abort()
@@ -208,13 +208,21 @@ class Forwarder:
             return Learning(lambda name: self.objects.place(name, maker)).beside(keep)
         return keep
 
-    def _refuse(self, exchange: IExchange, refusal: Refusal, story: Story) -> None:
+    def _refuse(self, exchange: IExchange, refusal: Refusal, story: Story, stay: Stay | None = None) -> None:
         story.outcome = "failed" if story.attempts else "rejected"
         if exchange.responded:
             story.error = refusal.message
             exchange.abort()
         else:
-            self.answers.refuse(exchange, refusal, story)
+            self.answers.refuse(exchange, refusal, story, _unsettled(stay, story))
+
+
+def _unsettled(stay: Stay | None, story: Story) -> Fields:
+    """Tell of the session of a request that was sent and not answered; it stays where it is (http-api.md §4.3)."""
+    if stay is None or story.endpoint is None:
+        return []
+    story.sticky = stay.outcome(story.endpoint.name)
+    return told(stay, story.sticky, story.session)
 
 
 def _described(head: Head) -> tuple[bytes | None, bytes | None]:

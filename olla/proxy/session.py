@@ -57,9 +57,18 @@ class Sessions:
         :return: the outcome, and the fields that tell the client.
         """
         outcome = self.affinity.settle(stay, member, now)
-        fields: Fields = [(b"X-Olla-Sticky-Session", outcome.encode())]
-        if stay.source:
-            fields.append((b"X-Olla-Sticky-Key-Source", stay.source.encode()))
-        if stay.source == HEADER:
-            fields.append((b"X-Olla-Session-ID", value(wanted.session)))
-        return outcome, fields
+        return outcome, told(stay, outcome, wanted.session)
+
+
+def told(stay: Stay, outcome: str, session: str) -> Fields:
+    """
+    Make the fields that tell a client of its session (http-api.md §4.2).
+
+    :param session: what the client calls it; ``""`` without.
+    """
+    fields: Fields = [(b"X-Olla-Sticky-Session", outcome.encode())]
+    if stay.source:
+        fields.append((b"X-Olla-Sticky-Key-Source", stay.source.encode()))
+    if stay.source == HEADER:
+        fields.append((b"X-Olla-Session-ID", value(session)))
+    return fields

@@ -41,6 +41,25 @@ class Sticky(ProxyCase):
         self.assertEqual(said, ["repin", "hit"])
         self.assertEqual(third.field("X-Olla-Endpoint"), second.field("X-Olla-Endpoint"))
 
+    def test_unanswered(self) -> None:
+        """A request that nobody answers tells of its session too, and leaves its pin alone (http-api.md §4.3)."""
+        self.begin()
+        first = self.post(X_Olla_Session_ID="s")
+        for backend in self.backends.values():
+            backend.play = says(b"garbage\r\n\r\n")
+        pinned, new = self.post(X_Olla_Session_ID="s"), self.post(X_Olla_Session_ID="t")
+        for client, outcome, name in ((pinned, "hit", "s"), (new, "miss", "t")):
+            self.assertEqual((client.status, client.field("X-Olla-Sticky-Session")), (502, outcome))
+            self.assertEqual(client.field("X-Olla-Sticky-Key-Source"), "session_header")
+            self.assertEqual(client.field("X-Olla-Session-ID"), name)
+        self.assertEqual(pinned.field("X-Olla-Endpoint"), first.field("X-Olla-Endpoint"))
+        for backend in self.backends.values():
+            backend.play = says(answer({}))
+        said = [self.post(X_Olla_Session_ID=name).field("X-Olla-Sticky-Session") for name in "st"]
+        self.assertEqual(said, ["hit", "miss"])
+        rejected = self.post(body={"model": "nobody"}, X_Olla_Session_ID="s")
+        self.assertEqual((rejected.status, rejected.field("X-Olla-Sticky-Session")), (404, None))
+
     def test_conversation(self) -> None:
         """A growing chat keeps its endpoint; another with the same system prompt has a key of its own (B66)."""
         self.begin(key_sources=["conversation"])
