@@ -112,7 +112,7 @@ def requirements(
     :param session: value of ``X-Olla-Session-ID``.
     :param escaped: path and query as the client wrote them, which tell a slash within a model's name from others.
     """
-    sticky = session.decode("latin-1").strip() if session else ""
+    sticky = session.strip().decode("latin-1") if session else ""
     where = named = ""
     if "s/" in path:
         where, named = model_in_path(path, body.size, escaped), objects.in_path(path)

@@ -9,7 +9,6 @@ from attrs import define
 from olla.balance.affinity import Affinity, Stay
 from olla.balance.member import Member
 from olla.dialect.conversation import beginning, opening
-from olla.dialect.fields import value
 from olla.domain.message import Fields, Request
 from olla.domain.requirements import Requirements
 from olla.pending import Pending
@@ -70,5 +69,5 @@ def told(stay: Stay, outcome: str, session: str) -> Fields:
     if stay.source:
         fields.append((b"X-Olla-Sticky-Key-Source", stay.source.encode()))
     if stay.source == HEADER:
-        fields.append((b"X-Olla-Session-ID", value(session)))
+        fields.append((b"X-Olla-Session-ID", session.encode("latin-1")))
     return fields

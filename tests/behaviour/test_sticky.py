@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support import SSE, Backend, ProxyCase, answer, chunk, on_each_engine, says
+from tests.support import SSE, Backend, ProxyCase, answer, chunk, on_each_engine, request, says
 
 CHAT = {"model": "m", "messages": [{"role": "system", "content": "x" * 600}, {"role": "user", "content": "hi"}]}
 
@@ -25,6 +25,14 @@ class Sticky(ProxyCase):
         self.assertEqual(len({one.field("X-Olla-Endpoint") for one in asked}), 1)
         self.assertEqual(asked[0].field("X-Olla-Sticky-Key-Source"), "session_header")
         self.assertEqual(asked[0].field("X-Olla-Session-ID"), "s-1")
+
+    def test_echo(self) -> None:
+        """The session's name comes back as it was sent, however long or odd it is (http-api.md §4.2)."""
+        self.begin()
+        for name in (b"s" * 1000, b'caf\xc3\xa9 "1"', b"\xff%0A", b"voil\xc3\xa0"):
+            head, _, body = request("POST", "/olla/openai/v1/x", {"model": "m"}, self.detour).partition(b"\r\n\r\n")
+            client = self.send(head + b"\r\nX-Olla-Session-ID: " + name + b"\r\n\r\n" + body)
+            self.assertIn(b"\r\nX-Olla-Session-ID: " + name + b"\r\n", client.head)
 
     def test_lost_endpoint_is_replaced(self) -> None:
         """When the pinned endpoint refuses, the next one answers and keeps the session (C53, B63)."""
