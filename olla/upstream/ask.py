@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 
 from attrs import Factory, define, evolve, field, frozen
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import (
@@ -46,6 +47,8 @@ UNANSWERED = (
     RequestTransmissionFailed,
     ParseError,
     SSL.Error,
+    CertificateError,
+    VerificationError,
     OSError,
     ValueError,
 )

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import TypeVar
 
 from attrs import define, field
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from OpenSSL import crypto
 from twisted.internet.defer import Deferred
+from twisted.internet.ssl import CertificateOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.balance.breaker import Breaker
@@ -70,6 +77,23 @@ class AskCase(SynchronousTestCase):
         self.network.pump()
         self.assertEqual([str(call) for call in self.network.getDelayedCalls()], [])
         self.assertEqual([one for one in self.network.transports if not one.disconnected], [])
+
+
+def certified() -> tuple[CertificateOptions, bytes]:
+    """Make a server's certificate for 127.0.0.1, signed by itself; gives it in PEM as well."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.now()
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=2))
+        .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    own = crypto.X509.from_cryptography(certificate)
+    pem = crypto.dump_certificate(crypto.FILETYPE_PEM, own)
+    return CertificateOptions(privateKey=crypto.PKey.from_cryptography_key(key), certificate=own), pem
 
 
 def endpoint(port: int = 9000, name: str = "a", **others: object) -> Endpoint:

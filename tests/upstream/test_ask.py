@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from olla.domain.endpoint import Endpoint
 from olla.upstream.ask import Unanswered, _same_host
 from tests.support import answer, chunked, resets, says, says_and_closes
-from tests.upstream.asking import AskCase, endpoint
+from tests.upstream.asking import AskCase, certified, endpoint
 
 HANGS = says(b"")
 
@@ -63,6 +67,18 @@ class AskTests(AskCase):
         """A field in some other encoding is no reason to take the endpoint for dead."""
         self.server(9000, says(b"HTTP/1.1 200 OK\r\nServer: caf\xe9\r\nContent-Length: 0\r\n\r\n"))
         self.assertEqual(self.answered(endpoint()).server, "café")
+
+    def test_name_of_another(self) -> None:
+        """A certificate that is good for another host is no answer, and nothing is sent to its owner (R38, §5.5)."""
+        options, pem = certified()
+        path = Path(self.mktemp())
+        path.write_bytes(pem)
+        server = self.server(9000, says(answer(b"{}")))
+        self.network.listeners[9000] = TLSMemoryBIOFactory(options, False, server)
+        there = Endpoint("a", "https", "127.0.0.2", 9000, tls_ca_file=str(path))
+        unanswered = self.failureResultOf(self.ask(there), Unanswered)
+        self.assertIn("the certificate is for another name", str(unanswered.value))
+        self.assertEqual(server.seen, [])
 
     def test_limit(self) -> None:
         """No more than the limit is read, a body just as long is whole, and one byte more is not (B96)."""

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import datetime, timedelta
 from errno import EMFILE
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import (
     ConnectBindError,
@@ -25,7 +20,6 @@ from twisted.internet.error import (
     TimeoutError,
 )
 from twisted.internet.protocol import Factory
-from twisted.internet.ssl import CertificateOptions
 from twisted.internet.tcp import Connection
 from twisted.internet.testing import MemoryReactor
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -37,24 +31,7 @@ from olla.upstream.dial import Dialler, failure_of, set_up, tls_options
 from olla.upstream.limits import Sockets
 from tests.network import Network
 from tests.support import Client, says_and_closes
-from tests.upstream.asking import Server
-
-
-def certified() -> tuple[CertificateOptions, bytes]:
-    """Make a server's certificate for 127.0.0.1, signed by itself; gives it in PEM as well."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = datetime.now()
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=2))
-        .not_valid_after(now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-        .sign(key, hashes.SHA256())
-    )
-    own = crypto.X509.from_cryptography(certificate)
-    pem = crypto.dump_certificate(crypto.FILETYPE_PEM, own)
-    return CertificateOptions(privateKey=crypto.PKey.from_cryptography_key(key), certificate=own), pem
+from tests.upstream.asking import Server, certified
 
 
 class FailureTests(SynchronousTestCase):
