@@ -23,6 +23,7 @@ from olla.domain.message import Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
 from olla.pending import Pending
+from olla.wire.channel import FLUSH
 from olla.wire.gather import REQUEST_LINE
 from olla.wire.head import MAX_FIELDS, RequestHead, parse_request
 from olla.wire.recent import apart
@@ -327,6 +328,9 @@ class FrontChannel(HTTPChannel):
             self._deadline = 0.0
             if self._phase == "body" and not self.refused:
                 self.refuse(Stalled(), self.requests[-1])
+            elif self._phase in ("head", "idle"):
+                self._set_deadline("linger", FLUSH)  # a slow client may still read the last answer
+                self.loseConnection()
             else:
                 self.transport.abortConnection()
 

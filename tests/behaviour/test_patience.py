@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
+
 from olla import turns
 from tests.support import (
     SSE,
@@ -241,15 +243,28 @@ class ForClients(ProxyCase):
         self.assertEqual((client.status, self.backend.seen[0].body), (200, b"hello"))
 
     def test_idle(self) -> None:
-        """A connection that is not used again is closed after ``idle_timeout`` (http-api.md §1.1)."""
+        """A connection that is not used again is closed after ``idle_timeout``, without a reset (http-api.md §1.1)."""
         self.start({"a": self.backend}, server={"idle_timeout": "5s"})
         for path in ("/olla/proxy/x", "/internal/health"):
             client = self.get(path)
             self.network.wait(4.5)
             self.assertIsNone(client.lost, path)
             self.network.wait(1.5)
-            self.assertIsNotNone(client.lost, path)
+            assert client.lost is not None, path
+            self.assertIs(client.lost.type, ConnectionDone)
             self.assertTrue(client.whole)
+
+    def test_idle_while_read(self) -> None:
+        """What a slow client has yet to read of the last answer is not lost to ``idle_timeout`` (C39)."""
+        self.start({"a": self.backend}, server={"idle_timeout": "5s"})
+        for path in ("/olla/proxy/x", "/internal/metrics"):
+            client = self.connect()
+            client.transport.pauseProducing()
+            client.transport.write(request("GET", path))
+            self.network.wait(10.0)
+            client.transport.resumeProducing()
+            self.network.wait(1.0)
+            self.assertEqual((client.status, client.whole), (200, True), path)
 
     def test_long_answers(self) -> None:
         """None of the limits for clients ends an answer that is under way (B84, http-api.md §1.1)."""
