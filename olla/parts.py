@@ -59,6 +59,7 @@ from olla.web.unread import Unread
 from olla.wire.transport import at_once
 
 REMEMBERED_PATHS = 4096
+LONGEST = 256
 
 
 class Parts:
@@ -256,9 +257,10 @@ class Parts:
         if answer is None:
             known = self.profiles.get(profile)
             answer = known is not None and any(path.endswith(one) for one in known.paths if one != "/")
-            if len(self._supported) >= REMEMBERED_PATHS:
-                self._supported.clear()
-            self._supported[profile, path] = answer
+            if len(path) <= LONGEST:
+                if len(self._supported) >= REMEMBERED_PATHS:
+                    self._supported.clear()
+                self._supported[profile, path] = answer
         return answer
 
     def _locate(self, wanted: Requirements) -> Located | None:

@@ -307,6 +307,13 @@ class Targets(Hostile):
                 self.assertNotIn(b"elsewhere", client.got)
         self.assertEqual(caught.connections, [])
 
+    def test_long_paths(self) -> None:
+        """Of a path of any length nothing is kept: there is no end to them (R56)."""
+        self.begin()
+        self.assertEqual(self.get("/olla/proxy/" + "x" * 10_000).status, 200)
+        assert self.proxy is not None
+        self.assertEqual([path for _, path in self.proxy.parts._supported if len(path) > 1000], [])
+
     def test_connect(self) -> None:
         """CONNECT is refused, to a path as well: what it opens is no exchange of messages (R19)."""
         self.begin()
