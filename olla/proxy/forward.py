@@ -123,7 +123,7 @@ class Forwarder:
             self.tell_later(story.event, story.bytes_out)  # 8 tell
 
     def _read(self, request: Request, route: Route, story: Story) -> Requirements:
-        unsupported = self.routes.unsupported(route)
+        unsupported = self.routes.unsupported(request.method, route)
         if unsupported is not None:
             raise unsupported
         packed = request.get(b"content-encoding")

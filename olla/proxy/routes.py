@@ -23,6 +23,7 @@ UNMANAGED = "model management operations not supported by proxy"
 LIST, UNLISTED = "/api/list", "running models list not supported in multi-instance proxy"
 RUNNING = "/api/ps"
 OPENAI_MODELS = "/v1/models"
+NEVER_PROXIED = frozenset({b"CONNECT", b"TRACE"})
 
 
 @frozen
@@ -144,10 +145,17 @@ class Routes:
             return False
         if route.is_page(method) and (route.running or not asks_backend(target)):
             return False
-        return not self.unsupported(route)
+        return not self.unsupported(method, route)
 
-    def unsupported(self, route: Route) -> NotSupported | None:
-        """Give the refusal of what cannot be spread over several backends (http-api.md §2.4)."""
+    def unsupported(self, method: bytes, route: Route) -> NotSupported | None:
+        """
+        Give the refusal of what cannot be spread over several backends (http-api.md §2.4), or must not go to any.
+
+        An answer to ``TRACE`` would show a client what we send to an endpoint, credentials included; one to
+        ``CONNECT`` has no end (RFC 9110 §9.3.6, §9.3.8).
+        """
+        if method in NEVER_PROXIED:
+            return NotSupported(f"{method.decode()} is not proxied")
         if route.managing and not self.management:
             return NotSupported(UNMANAGED)
         if route.path == LIST and route.scope.profiles == OLLAMA:

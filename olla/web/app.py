@@ -116,7 +116,7 @@ class App:
 
         def page(query: Query) -> Page | Deferred[Page]:
             route = self.routes.find(request.target)
-            unsupported = self.routes.unsupported(route)
+            unsupported = self.routes.unsupported(request.method, route)
             if unsupported is not None:
                 raise unsupported
             if route.running and request.method in READING:

@@ -93,7 +93,7 @@ class Unread:
         if not path.startswith("/olla/"):
             return no_route(request)
         try:
-            return self.routes.unsupported(self.routes.find(request.target))
+            return self.routes.unsupported(request.method, self.routes.find(request.target))
         except RouteNotFound:
             return no_route(request)
         except Refusal as refusal:

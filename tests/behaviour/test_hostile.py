@@ -327,6 +327,16 @@ class Targets(Hostile):
         self.begin()
         self.assertNotIn(b"hunter2", self.send(request("TRACE", "/internal/health", Authorization="hunter2")).got)
 
+    def test_trace_and_connect_are_not_proxied(self) -> None:
+        """No backend is asked to show what we send it, or for a tunnel (R19, R59)."""
+        self.begin()
+        for method in ("TRACE", "CONNECT"):
+            for framing in (b"\r\n", b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"):
+                client = self.ask(method.encode() + b" /olla/proxy/v1/x HTTP/1.1\r\nHost: h\r\n" + framing)
+                self.assertEqual(client.status, 501, (method, framing))
+                self.assertIn(b'"NOT_SUPPORTED"', client.got)
+                self.assertLessEqual({seen.line.split()[0] for seen in self.backend.seen}, {b"GET"})
+
 
 @on_each_engine
 class Bodies(Hostile):

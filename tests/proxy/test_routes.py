@@ -150,7 +150,7 @@ class RefusalTests(RoutesCase):
         for path in ("pull", "push", "create", "copy", "delete", "list"):
             target = f"/olla/ollama/api/{path}".encode()
             self.assertFalse(self.routes.is_proxied(b"POST", target))
-            self.assertIsInstance(self.routes.unsupported(self.routes.find(target)), NotSupported)
+            self.assertIsInstance(self.routes.unsupported(b"POST", self.routes.find(target)), NotSupported)
         for path in (b"/olla/ollama/api/show", b"/olla/ollama/api/ps", b"/olla/vllm/api/pull"):
             self.assertTrue(self.routes.is_proxied(b"POST", path))
 
