@@ -23,7 +23,6 @@ from olla.domain.message import Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
 from olla.pending import Pending
-from olla.wire.channel import FLUSH
 from olla.wire.gather import REQUEST_LINE
 from olla.wire.head import MAX_FIELDS, RequestHead, parse_request
 from olla.wire.recent import apart
@@ -149,7 +148,8 @@ class FrontChannel(HTTPChannel):
     """
     Twisted's server side of HTTP/1.1, with deadlines and limits.
 
-    :ivar refused: an answer of ours has ended the conversation; what still comes is not read.
+    :ivar refused: the conversation is over; what still comes is not read.
+    :ivar slow: whether the client does not read as fast as we write.
     :ivar head: the last one that was read; ``None`` before the first.
     """
 
@@ -157,6 +157,7 @@ class FrontChannel(HTTPChannel):
     transport: Any
     site: FrontSite
     refused = False
+    slow = False
     head: RequestHead | None = None
     _line = b""
     _lines: list[bytes]
@@ -278,7 +279,7 @@ class FrontChannel(HTTPChannel):
             self.transport.loseWriteConnection()
             self._set_deadline("linger", LINGER)
         else:
-            self.transport.loseConnection()
+            self.loseConnection()
 
     def asked(self, request: FrontRequest | None) -> Request:
         """
@@ -328,16 +329,31 @@ class FrontChannel(HTTPChannel):
             self._deadline = 0.0
             if self._phase == "body" and not self.refused:
                 self.refuse(Stalled(), self.requests[-1])
-            elif self._phase in ("head", "idle"):
-                self._set_deadline("linger", FLUSH)  # a slow client may still read the last answer
+            elif self._phase in ("head", "idle"):  # a slow client may still read the last answer
                 self.loseConnection()
             else:
                 self.transport.abortConnection()
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being read or answered."""
-        return self._phase in ("body", "answer")
+        """Whether a request is being read or answered, or the client has yet to take all of an answer."""
+        return self._phase in ("body", "answer") or self.slow
+
+    def pauseProducing(self) -> None:
+        """The client reads slowly."""
+        self.slow = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The client has caught up."""
+        self.slow = False
+        super().resumeProducing()
+
+    def loseConnection(self) -> None:
+        """Close the connection, as soon as what was written has left; what comes meanwhile is not read."""
+        self.refused = True
+        self._set_deadline("flush", self.site.sizes.flush_seconds(slow=self.slow))
+        super().loseConnection()
 
     def _set_deadline(self, phase: str, seconds: float) -> None:
         self._phase = phase

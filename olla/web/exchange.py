@@ -172,11 +172,10 @@ class SiteExchange:
         self.gone = True
         stock = self._stock
         delimited = stock.startedWriting and (stock.chunked or self._length is not None)
-        transport: Any = stock.channel.transport
         if delimited:
-            transport.unregisterProducer()
-            transport.loseConnection()
+            stock.channel.loseConnection()
         else:
+            transport: Any = stock.channel.transport
             if IWriteDescriptor.providedBy(transport):
                 transport.doWrite()
             transport.abortConnection()

@@ -86,7 +86,7 @@ class FrontSite(Site):
         self.draining = True
         for channel in tuple(self._channels):
             if not channel.busy:
-                channel.transport.loseConnection()
+                channel.loseConnection()
 
     @property
     def busy(self) -> int:

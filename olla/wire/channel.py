@@ -34,7 +34,6 @@ METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"})
 ALLOWANCE = 4096
 HELD = 65536
 LINGER = 2.0
-FLUSH = 30.0
 NEVER = 0.0
 FROM_SWEEP = -1.0
 
@@ -71,8 +70,8 @@ class Channel(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being read or answered."""
-        return self._exchange is not None or self._intake is not None
+        """Whether a request is being read or answered, or the client has yet to take all of an answer."""
+        return self._exchange is not None or self._intake is not None or self.slow
 
     def connectionMade(self) -> None:
         """A client has connected."""
@@ -348,7 +347,7 @@ class Channel(Protocol):
         self._closing = True
         self.transport.unregisterProducer()
         self.transport.loseConnection()
-        self._expire_after(FLUSH)
+        self._expire_after(self.factory.sizes.flush_seconds(slow=self.slow))
 
     def _expire_after(self, seconds: float) -> None:
         self._expires = self.factory.clock() + seconds if seconds else NEVER

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
+FLUSH = 30.0
+LONGEST_FLUSH = 1800.0
+
 
 @frozen
 class Sizes:
@@ -24,3 +27,11 @@ class Sizes:
     body_seconds: float = 30.0
     idle_seconds: float = 30.0
     answer_seconds: float = 0.0
+
+    def flush_seconds(self, *, slow: bool) -> float:
+        """
+        Say how long a client may take for what was written to it when its connection is closed.
+
+        :param slow: whether it is behind with reading: then it is waited for as in the middle of an answer.
+        """
+        return (self.answer_seconds or LONGEST_FLUSH) if slow else FLUSH

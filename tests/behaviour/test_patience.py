@@ -266,6 +266,35 @@ class ForClients(ProxyCase):
             self.network.wait(1.0)
             self.assertEqual((client.status, client.whole), (200, True), path)
 
+    def test_last_part_of_an_answer(self) -> None:
+        """A client that is behind with reading gets the end of its answer, however late that is (B139)."""
+        whole = bytes(range(256)) * 4096
+        self.backend.play = says(answer(whole))
+        self.start({"a": self.backend}, server={"idle_timeout": "2s"})
+        for fields in ({}, {"Connection": "close"}):
+            client = self.connect()
+            client.transport.paused = True
+            client.transport.write(request("GET", "/olla/proxy/big", **fields))
+            self.network.wait(60.0)
+            client.transport.paused = False
+            self.network.wait(1.0)
+            self.assertTrue(client.whole, fields)
+            self.assertEqual(client.body, whole)
+            self.assertIsNotNone(client.lost)
+
+    def test_who_never_reads(self) -> None:
+        """A client that reads nothing more is not waited for without end, ``write_timeout`` at most (R49)."""
+        self.backend.play = says(answer(bytes(1 << 20)))
+        self.start({"a": self.backend}, server={"idle_timeout": "2s", "write_timeout": "40s"})
+        for fields in ({}, {"Connection": "close"}):
+            client = self.connect()
+            client.transport.paused = True
+            client.transport.write(request("GET", "/olla/proxy/big", **fields))
+            self.network.wait(30.0)
+            self.assertFalse(client.transport.disconnected)
+            self.network.wait(15.0)
+            self.assertTrue(client.transport.disconnected)
+
     def test_long_answers(self) -> None:
         """None of the limits for clients ends an answer that is under way (B84, http-api.md §1.1)."""
         held: list[BackendConnection] = []

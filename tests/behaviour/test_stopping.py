@@ -18,9 +18,11 @@ from tests.support import (
     Client,
     ProxyCase,
     Seen,
+    answer,
     chunk,
     on_each_engine,
     request,
+    says,
 )
 
 THEIRS = 8080
@@ -204,6 +206,24 @@ class Stopping(ProxyCase):
         client.transport.paused = False
         self.network.wait(0.5, 0.05)
         self.assertFalse(client.whole)
+
+    def test_slow_reader_in_time(self) -> None:
+        """A client that has yet to read the end of its answer gets it, within the budget (B131)."""
+        self.begin()
+        self.held[0].transport.write(b"0\r\n\r\n")
+        self.network.pump()
+        self.backend.play = says(answer(bytes(1 << 20)))
+        client = self.connect()
+        client.transport.paused = True
+        client.transport.write(request("GET", "/olla/proxy/big"))
+        self.network.wait(1.0)
+        stopped = self.stop_now()
+        self.network.wait(3.0, 0.05)
+        self.assertNoResult(stopped)
+        client.transport.paused = False
+        self.network.wait(1.0, 0.05)
+        self.successResultOf(stopped)
+        self.assertTrue(client.whole)
 
     def test_twice(self) -> None:
         """Stopping twice is harmless (B134)."""
