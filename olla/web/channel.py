@@ -23,7 +23,7 @@ from olla.domain.message import Request
 from olla.errors import BadRequest, HeadersTooLarge, InternalError, Refusal, RequestTooLarge, Stalled
 from olla.limits.address import unmapped
 from olla.pending import Pending
-from olla.wire.gather import REQUEST_LINE
+from olla.wire.gather import BROKEN_LINE, REQUEST_LINE
 from olla.wire.head import MAX_FIELDS, RequestHead, parse_request
 from olla.wire.recent import apart
 
@@ -189,6 +189,8 @@ class FrontChannel(HTTPChannel):
         if self._phase == "idle":
             self._set_deadline("head", self.site.sizes.head_seconds)
         super().dataReceived(data)
+        if self.line_mode and not self.refused and BROKEN_LINE.search(self._buffer):
+            self.refuse(BadRequest("Malformed request"), None)  # the stock channel would wait for the end of the line
 
     def lineReceived(self, line: bytes) -> None:
         """
@@ -247,8 +249,12 @@ class FrontChannel(HTTPChannel):
         """Bytes of a body have come."""
         super().rawDataReceived(data)
         decoder = self._transferDecoder  # private, and the one place that knows how much a chunk will be
-        if isinstance(decoder, _ChunkedTransferDecoder) and decoder.state == "BODY" and not self.refused:
+        if not isinstance(decoder, _ChunkedTransferDecoder) or self.refused:
+            return
+        if decoder.state == "BODY":
             self.requests[-1].chunk_announced(decoder.length)
+        elif BROKEN_LINE.search(decoder._buffer):
+            self.refuse(BadRequest("Malformed request"), self.requests[-1])
 
     def _send100Continue(self) -> None:
         # Private, and called even when the answer has been given.

@@ -182,6 +182,26 @@ class Heads(Hostile):
         for seen in self.backend.seen:
             self.assertNotIn(b"\r\n ", seen.head)
 
+    def test_ends_of_lines(self) -> None:
+        """A line with another end is refused at once, even where no right one follows (R7, R8)."""
+        self.begin()
+        for raw in (
+            *(GET.replace(b"\r\n", b"\n") + b"\n", GET + b"X: a\n\n", GET + b"X: a\rb", GET + b"X: \x00"),
+            *(b"GET /olla/proxy/v1/x HTTP/1.1\n", CHUNKED + b"5\nhello\n0\n\n", CHUNKED + b"5\r\nhello\r\n0\n\n"),
+            CHUNKED + b"5\r\nhello\r\n0\r\n\n",
+        ):
+            client = self.connect()
+            if self.detour:
+                client.transport.write(CHUNKED + chunked(b"first"))
+                self.network.pump()
+                client.got = b""
+                self.backend.seen.clear()
+            for piece in (raw[:-3], raw[-3:]):
+                client.transport.write(piece)
+                self.network.pump(0.3)
+            self.assertEqual(client.status, 400, raw)
+            self.assertEqual(self.backend.seen, [])
+
     def test_request_lines(self) -> None:
         """Lines that are not method, target and version are refused (R10)."""
         self.begin()
