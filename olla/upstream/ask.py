@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from attrs import Factory, define, evolve, field, frozen
+from hyperlink import URL
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
 from treq.client import HTTPClient
@@ -89,6 +90,15 @@ class Answer:
     server: str = ""
 
 
+class _Address(URL):
+    """A URL whose host may be an IPv6 address: treq has hyperlink encode it like a name, which fails at the colons."""
+
+    def to_uri(self) -> URL:
+        if ":" not in self.host:
+            return super().to_uri()
+        return URL.to_uri(self.replace(host="address")).replace(host=self.host)
+
+
 @implementer(IAgentEndpointFactory)
 @define(eq=False)
 class _Diallers:
@@ -168,7 +178,8 @@ class Asker:
                 del headers[known]
             headers[name.decode("latin-1")] = value.decode("latin-1")
         client = self._client(endpoint)
-        asking: Deferred[Any] = client.get(url, headers=headers, allow_redirects=False, unbuffered=True)
+        there = _Address.from_text(url)
+        asking: Deferred[Any] = client.get(there, headers=headers, allow_redirects=False, unbuffered=True)
         return asking
 
     def _client(self, endpoint: Endpoint) -> HTTPClient:

@@ -30,6 +30,16 @@ class AskTests(AskCase):
         self.assertEqual(seen.fields("Accept"), ["application/json, text/plain, */*"])
         self.assertEqual(seen.fields("Cache-Control"), ["no-cache"])
 
+    def test_address_of_six(self) -> None:
+        """A server at an IPv6 address is asked like any other (B12)."""
+        server = self.server(9000, says(answer(b"{}")))
+        there = Endpoint("six", "http", "::1", 9000)
+        self.assertEqual(there.url, "http://[::1]:9000")
+        for path in ("/health?a=%20&b", "/v1/caf\u00e9"):
+            self.answered(there, path)
+        self.assertEqual([seen.line.split()[1] for seen in server.seen], [b"/health?a=%20&b", b"/v1/caf%C3%A9"])
+        self.assertEqual({*server.seen[0].fields("Host"), *server.seen[1].fields("Host")}, {"[::1]:9000"})
+
     def test_listing(self) -> None:
         """A listing is asked for by another name, and as JSON (behaviour.md §15)."""
         server = self.server(9000, says(answer(b"{}")))
