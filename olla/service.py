@@ -25,6 +25,7 @@ from olla.wire.door import Door
 from olla.wire.front import ChannelFactory
 
 SWEEP = 0.2
+LAST_CALL = 0.5
 FORGETTING = 300.0
 
 
@@ -236,9 +237,14 @@ class ProxyService(MultiService):
         self._log.info("Stopping: no new connections", busy=self._busy())
         self.parts.admission.draining = True
         await gatherResults([_done(port.stopListening()) for port in self.ports])
+        until = self.parts.clock() + self._config.server.shutdown_timeout
         for front in self.fronts:
             front.drain()
-        await self._drained(self._config.server.shutdown_timeout)
+        await self._while(self._connected, min(until, self.parts.clock() + LAST_CALL))
+        self.parts.admission.closed = True
+        for front in self.fronts:
+            front.retire()
+        await self._while(self._busy, until)
         if self._busy():
             self._log.warn("Cutting what has not finished in time", busy=self._busy())
             for cut in (*self.fronts, *self.parts.app.forwarded):
@@ -252,11 +258,14 @@ class ProxyService(MultiService):
             self._log.info("What the process has cost", **summary(self.parts.figures()))
         await gatherResults([_done(super().stopService()), self.parts.close()])
 
-    async def _drained(self, budget: float) -> None:
-        """Wait until nothing runs any more, at most ``budget`` seconds."""
-        until = self.parts.clock() + budget
-        while self._busy() and self.parts.clock() < until and not self._hurry.called:
+    async def _while(self, count: Callable[[], int], until: float) -> None:
+        """Wait as long as there is something to count, and nobody is in a hurry, but no longer than ``until``."""
+        while count() and self.parts.clock() < until and not self._hurry.called:
             await deferLater(self._reactor, 0.02)
+
+    def _connected(self) -> int:
+        """Count the clients that are connected."""
+        return sum(front.connected for front in self.fronts)
 
     def _busy(self) -> int:
         """Count the connections on which something runs, or what runs on those of a site that we do not know."""

@@ -68,7 +68,7 @@ class AskingAdmission(Admission):
 
     def admit(self, request: Request, kind: str, now: float) -> Limits | Pending[Limits]:
         """See :class:`Admission`."""
-        if self.draining and kind == PROXY:
+        if self.closed and kind == PROXY:
             raise Draining(STOPPING)
         if request.admitted is not None:
             return request.admitted

@@ -30,6 +30,7 @@ class Admission:
     :ivar gate: asks the limiters in their order; ``(client, kind, now)``.
     :ivar tell: told of each refusal.
     :ivar draining: whether the process is stopping.
+    :ivar closed: whether it has come so far with that that nothing new is begun.
     """
 
     identities: Identities
@@ -37,6 +38,7 @@ class Admission:
     gate: Callable[[str, str, float], IVerdict]
     tell: Callable[[Event], None]
     draining: bool = False
+    closed: bool = False
 
     def identify(self, request: Request) -> None:
         """Give ``request`` its id and its client's address (http-api.md §3, §9.5)."""
@@ -70,7 +72,7 @@ class Admission:
         :raise RateLimited: with when to return; its fields are in :attr:`RateLimited.fields`.
         :raise Draining: when nothing new is begun any more.
         """
-        if self.draining and kind == PROXY:
+        if self.closed and kind == PROXY:
             raise Draining("The proxy is stopping")
         if request.admitted is not None:
             return request.admitted

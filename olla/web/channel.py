@@ -318,15 +318,11 @@ class FrontChannel(HTTPChannel):
         """The request is whole."""
         self._line = b""
         self._set_deadline("answer", self.site.sizes.answer_seconds)
-        if self.site.draining:
-            self.persistent = False
 
     def requestDone(self, request: StockRequest) -> None:
         """The answer is out."""
         sizes = self.site.sizes
         self._set_deadline("idle", sizes.idle_seconds or sizes.body_seconds)
-        if self.site.draining:
-            self.persistent = False
         super().requestDone(request)
 
     def check(self, now: float) -> None:

@@ -134,7 +134,9 @@ class SiteExchange:
         if head.length is not None and head.status != 204:
             headers.setRawHeaders(b"Content-Length", [b"%d" % head.length])
         self._length = 0 if head.status in BODILESS or self.request.method == b"HEAD" else head.length
-        if not stock.channel.persistent or getattr(stock.channel.site, "draining", False):
+        if getattr(stock.channel.site, "draining", False):  # not every site has that
+            stock.channel.persistent = False
+        if not stock.channel.persistent:
             headers.setRawHeaders(b"Connection", [b"close"])
 
     def write(self, data: bytes) -> None:

@@ -28,7 +28,7 @@ class FrontSite(Site):
     :ivar admit: lets in a request whose body has yet to come, which keeps what the limiters say; may raise a
         :class:`~olla.errors.Refusal`, or give what raises it later while the body comes.
     :ivar refusal: makes the whole response, head and body, to a request that is refused before it was read.
-    :ivar draining: whether connections are closed after the answer that runs.
+    :ivar draining: whether each connection is closed after the next answer that begins.
     :ivar recent: heads of late.
     """
 
@@ -82,9 +82,13 @@ class FrontSite(Site):
         yield from in_parts(self._channels, lambda channel: channel.check(now))
 
     def drain(self) -> None:
-        """Close what is idle now, and each other connection after its answer."""
+        """Have every answer that begins from now on be the last one on its connection."""
         self.draining = True
+
+    def retire(self) -> None:
+        """Close what is idle now, and each other connection after its answer."""
         for channel in tuple(self._channels):
+            channel.persistent = False
             if not channel.busy:
                 channel.loseConnection()
 

@@ -164,6 +164,11 @@ class Channel(Protocol):
             else:
                 self._close()
 
+    def drain(self) -> None:
+        """Have the answer that has yet to begin, if there will be one, be the last."""
+        if self._intake is not None or (self._exchange is not None and not self._exchange.responded):
+            self.persistent = False
+
     def retire(self) -> None:
         """Close the connection if nothing runs on it; otherwise after the answer that does."""
         self.persistent = False

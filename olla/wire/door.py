@@ -61,10 +61,11 @@ class Door(Factory):
     :ivar refusal: makes the whole response to one that is turned away.
     :ivar leaving: those that were turned away and are not gone, with the time until which they may stay.
     :ivar busy: no one who is turned away is waited for.
+    :ivar connected: nor may they ask.
     """
 
     noisy = False
-    busy = 0
+    busy = connected = 0
     _log = Logger()
 
     def __init__(
@@ -126,6 +127,9 @@ class Door(Factory):
 
     def drain(self) -> None:
         """Do nothing: who is turned away leaves anyway."""
+
+    def retire(self) -> None:
+        """Do nothing, either."""
 
     def abort(self) -> None:
         """Cut every connection."""

@@ -35,7 +35,7 @@ class ChannelFactory(Factory):
     :ivar refuse: makes the whole response, head and body, to a request that is refused before it was read.
     :ivar channels: those that are open.
     :ivar recent: the heads of plain requests of late.
-    :ivar draining: whether connections are closed after the answer that runs.
+    :ivar draining: whether each connection is closed after the next answer that begins.
     """
 
     noisy = False
@@ -86,8 +86,13 @@ class ChannelFactory(Factory):
         yield from in_parts(self.channels, lambda channel: channel.check(now))
 
     def drain(self) -> None:
-        """Close what is idle now, and each other connection after its answer."""
+        """Have every answer that begins from now on be the last one on its connection."""
         self.draining = True
+        for channel in tuple(self.channels):
+            channel.drain()
+
+    def retire(self) -> None:
+        """Close what is idle now, and each other connection after its answer."""
         for channel in tuple(self.channels):
             channel.retire()
 

@@ -141,11 +141,12 @@ class Stopping(ProxyCase):
         self.assertNotIn(PORT, self.network.listeners)
 
     def test_half_sent_requests(self) -> None:
-        """A request that is whole only now is not begun: 503, and closed; health says so too (C78, B135, R64)."""
+        """A request that is whole too late is not begun: 503, and closed; health says so too (C78, B135, R64)."""
         self.begin()
         asking, probing = request("POST", "/olla/openai/v1/x", b"{}"), request("GET", "/internal/health", b"{}")
         clients = [self.send(asking[:-1]), self.send(probing[:-1])]
         self.stop_now()
+        self.network.wait(0.6, 0.05)
         for client in clients:
             client.transport.write(b"}")
         self.network.wait(0.3, 0.05)
@@ -155,6 +156,31 @@ class Stopping(ProxyCase):
         self.assertEqual(len(self.backend.seen), 1)
         self.assertNotIn(None, [client.lost for client in clients])
 
+    def test_last_call(self) -> None:
+        """
+        Who is connected may ask once more for a moment, and hears that this was the last time (R67).
+
+        A client that sends its request just as we stop has it answered; health says at once that we stop.
+        """
+        self.begin()
+        self.backend.play = says(answer(b"yes"))
+        kept, new, half, probing = self.get("/olla/proxy/x"), self.connect(), self.connect(), self.connect()
+        asking = request("POST", "/olla/openai/v1/x", b"{}")
+        half.transport.write(asking[:-1])
+        self.network.pump()
+        kept.got = b""
+        self.stop_now()
+        self.network.wait(0.2, 0.05)
+        for client, data in ((kept, asking), (new, asking), (half, b"}")):
+            client.transport.write(data)
+        probing.transport.write(request("GET", "/internal/health"))
+        self.network.wait(0.2, 0.05)
+        for client in (kept, new, half):
+            self.assertEqual((client.status, client.body), (200, b"yes"))
+            self.assertEqual(client.field("Connection"), "close")
+            self.assertIsNotNone(client.lost)
+        self.assertEqual((probing.status, probing.json), (503, {"status": "draining"}))
+
     def test_idle_connections(self) -> None:
         """Connections on which nothing runs do not hold it up (B131)."""
         self.begin()
@@ -162,7 +188,7 @@ class Stopping(ProxyCase):
         idle = self.get("/internal/health")
         self.network.pump(0.1)
         stopped = self.stop_now()
-        self.network.wait(0.5, 0.05)
+        self.network.wait(0.6, 0.05)
         self.assertIsNotNone(idle.lost)
         self.successResultOf(stopped)
 

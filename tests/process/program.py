@@ -17,8 +17,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
-ON_TWISTD = ("-c", TWISTD, "--nodaemon", "--pidfile=")
-AS_SCRIPT = ("-c", "import sys; sys.argv[0] = 'olla'; from olla.tap import main; main()")
+SCRIPT = "import sys; sys.argv[0] = 'olla'; from olla.tap import main; main()"
+# As systemd starts it: with a socket, and told so.
+ACTIVATED = (
+    "import os; os.dup2({held}, 3); "
+    "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='olla'); "
+)
 UNLIMITED = {
     "per_ip_requests_per_minute": 0,
     "global_requests_per_minute": 0,
@@ -54,14 +58,16 @@ class Program:
         config: Mapping[str, Any] | str | None = None,
         port: int = 0,
         reactor: Sequence[str] = (),
-        start: Sequence[str] = (),
+        script: bool = False,
+        held: socket.socket | None = None,
         **environ: str,
     ) -> None:
         """
         Start it.
 
         :param reactor: more options of ``twistd``.
-        :param start: what Python is given in place of ``twistd`` and all its options.
+        :param script: start it as ``olla``, without ``twistd`` and its options.
+        :param held: a listening socket that it is handed as systemd would.
         """
         self._temporary = tempfile.TemporaryDirectory()
         self.folder = Path(self._temporary.name)
@@ -71,8 +77,11 @@ class Program:
             text = config if isinstance(config, str) else json.dumps(self._complete(config))
             (self.folder / "olla.yaml").write_text(text)
             words = ["-c", "olla.yaml", *words]
+        activated = ACTIVATED.format(held=held.fileno()) if held is not None else ""
+        options = () if script else ("--nodaemon", "--pidfile=", *reactor, "olla")
         self.process = subprocess.Popen(
-            [sys.executable, *(start or (*ON_TWISTD, *reactor, "olla")), *words],
+            [sys.executable, "-c", activated + (SCRIPT if script else TWISTD), *options, *words],
+            pass_fds=[held.fileno()] if held is not None else [],
             cwd=self.folder,
             env=environment(**environ),
             stdout=subprocess.PIPE,

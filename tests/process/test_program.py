@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from tests.process.program import AS_SCRIPT, PATIENCE, Program, environment, free_port
+from tests.process.program import PATIENCE, Program, environment, free_port
 
 CHAT = {"model": "demo-llama", "stream": True, "messages": [{"role": "user", "content": "Hello!"}]}
 ENGINES = ("sherpa", "olla")
@@ -199,8 +199,8 @@ class Start(ProgramCase):
     def test_reactor(self) -> None:
         """``olla`` runs on the lean reactor where there is epoll, and ``twistd`` on its own (issue 4, 3)."""
         lean = "lean" if hasattr(select, "epoll") else "default"
-        for start, expected in ((AS_SCRIPT, lean), ((), None)):
-            program = self.run_program("--demo", config={}, start=start).wait()
+        for script, expected in ((True, lean), (False, None)):
+            program = self.run_program("--demo", config={}, script=script).wait()
             reactor = json.loads(program.get("/internal/process")[1])["reactor"]["name"]
             if expected is not None:
                 self.assertEqual(reactor, expected)

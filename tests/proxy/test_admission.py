@@ -68,7 +68,7 @@ class AdmissionTests(SynchronousTestCase):
 
     def test_draining(self) -> None:
         """While the process stops, pages are still shown, and no token is spent on the rest (http-api.md §8.3)."""
-        self.admission.draining = True
+        self.admission.closed = True
         request = Request(b"GET", b"/", [])
         self.assertRaises(Draining, self.admission.admit, request, PROXY, 5.0)
         self.assertEqual(self.asked, [])
@@ -81,5 +81,5 @@ class AdmissionTests(SynchronousTestCase):
         self.verdict = Verdict(False, 3)
         self.assertEqual(list(self.admission.admit(request, PROXY, 9.0)), list(FIELDS))
         self.assertEqual(self.asked, [("behind 192.0.2.1", PROXY, 5.0)])
-        self.admission.draining = True
+        self.admission.closed = True
         self.assertRaises(Draining, self.admission.admit, request, PROXY, 9.0)

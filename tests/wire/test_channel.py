@@ -622,11 +622,13 @@ class LeavingTests(ChannelTests):
         self.assertTrue(wire.aborted)
 
     def test_drain(self) -> None:
-        """Draining closes idle connections at once, and others after their answer, which says so (R64)."""
+        """Draining makes the answer that runs the last one, which says so; then idle connections are closed (R64)."""
         _, idle = self.connect()
         _, busy, exchange = self.asked()
         self.assertEqual(self.factory.busy, 1)
         self.factory.drain()
+        self.assertEqual((idle.closed, busy.closed), (False, False))
+        self.factory.retire()
         self.assertEqual((idle.closed, busy.closed), (True, False))
         self.answer(exchange, b"hi")
         self.assertTrue(busy.closed)
