@@ -142,7 +142,7 @@ def _unusual_line(head: bytes, line: bytes) -> tuple[bytes, bytes, bool]:
         pass
     except HttpParserError:
         match = None
-    if match is None or match[1] == b"CONNECT":  # whatever reads its answer may take what follows for a tunnel
+    if match is None:
         raise BadRequest("Malformed request")
     return match[1], match[2], match[3] == b"1"
 

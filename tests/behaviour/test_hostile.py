@@ -334,14 +334,6 @@ class Targets(Hostile):
         assert self.proxy is not None
         self.assertEqual([path for _, path in self.proxy.parts._supported if len(path) > 1000], [])
 
-    def test_connect(self) -> None:
-        """CONNECT is refused, to a path as well: what it opens is no exchange of messages (R19)."""
-        self.begin()
-        for target in ("/olla/proxy/x", "/internal/health", "h:80"):
-            client = self.send(request("CONNECT", target))
-            self.assertEqual((client.status, client.json["error"]["code"]), (400, "MALFORMED_REQUEST"), target)
-        self.assertEqual(self.backend.seen, [])
-
     def test_trace(self) -> None:
         """TRACE gives back nothing that a client sent (R19)."""
         self.begin()
