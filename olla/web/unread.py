@@ -8,9 +8,17 @@ from attrs import define
 from twisted.logger import Logger
 
 from olla.dialect.envelope import error_body, error_fields
-from olla.dialect.target import read_target
+from olla.dialect.target import Target, read_target
 from olla.domain.message import Fields, Head, Request
-from olla.errors import InternalError, NotSupported, Refusal, RequestTooLarge, RouteNotFound, TooManyClients
+from olla.errors import (
+    BadRequest,
+    InternalError,
+    NotSupported,
+    Refusal,
+    RequestTooLarge,
+    RouteNotFound,
+    TooManyClients,
+)
 from olla.events import Event, SizeRefused
 from olla.pending import Pending
 from olla.proxy.admission import HEALTH, PROXY, Admission, Limits
@@ -54,7 +62,7 @@ class Unread:
             return None
         target = read_target(request.target)
         path = target.path if target is not None else ""
-        misplaced = self._misplaced(request, path)
+        misplaced = self._misplaced(request, target)
         if misplaced is not None and not isinstance(misplaced, NotSupported):
             raise misplaced
         asked = self.admission.admit_unread(request, HEALTH if path in self.pages else PROXY, self.clock())
@@ -68,7 +76,7 @@ class Unread:
         target = read_target(request.target)
         path = target.path if target is not None else ""
         if isinstance(refusal, RequestTooLarge):
-            refusal = self._misplaced(request, path) or refusal
+            refusal = self._misplaced(request, target) or refusal
         story = Story(request, surface_of(path))
         story.outcome = "rejected"
         if refusal.status in (413, 431):
@@ -86,8 +94,11 @@ class Unread:
         body = error_body(refusal, request.id, "proxy")
         return _answer(refusal, [*error_fields(refusal), *self.answers.common(request)], body, len(body))
 
-    def _misplaced(self, request: Request, path: str) -> Refusal | None:
+    def _misplaced(self, request: Request, target: Target | None) -> Refusal | None:
         """Give what is to be said of path and method before anything is said of size."""
+        if target is None:
+            return BadRequest("Malformed request")
+        path = target.path
         if path in self.pages or path == MODELS or path.startswith(f"{MODELS}/"):
             return None if request.method in READING else wrong_method(request, READ)
         if not path.startswith("/olla/"):

@@ -327,6 +327,14 @@ class Targets(Hostile):
                 self.assertNotIn(b"elsewhere", client.got)
         self.assertEqual(caught.connections, [])
 
+    def test_absolute_form(self) -> None:
+        """A target with an address in it is malformed, with a body as without one (R19, http-api.md §8.3)."""
+        self.begin()
+        for body in (b"", b"{}"):
+            client = self.send(request("POST", "http://h/olla/proxy/x", body))
+            self.assertEqual((client.status, client.json["error"]["code"]), (400, "MALFORMED_REQUEST"))
+        self.assertEqual(self.backend.seen, [])
+
     def test_long_paths(self) -> None:
         """Of a path of any length nothing is kept: there is no end to them (R56)."""
         self.begin()
