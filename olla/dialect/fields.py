@@ -170,9 +170,10 @@ class EndpointFields:
             seen: dict[bytes, bytes] = {}
             constant = Block(self._constant(request, seen, trusted))
             return (constant, Block(self._told(request, model, seen))), fields
-        block: Block | None = request.made.get(self)
+        made = (self, "TLS") if request.secure else self
+        block: Block | None = request.made.get(made)
         if block is None:
-            block = request.made[self] = Block(self._constant(request, {}, trusted))
+            block = request.made[made] = Block(self._constant(request, {}, trusted))
         key = (request.peer, request.client, model)
         told = self._clients.get(key)
         if told is None:
@@ -229,7 +230,8 @@ class EndpointFields:
         host = (seen.get(FORWARDED_HOST) if trusted else None) or seen.get(b"host")
         fields.append((b"Via", via + b", " + self._via) if via else self._via_field)
         fields.append(self._proxied_by)
-        fields.append((b"X-Forwarded-Proto", (seen.get(PROTO) if trusted else None) or b"http"))
+        scheme = b"https" if request.secure else b"http"
+        fields.append((b"X-Forwarded-Proto", (seen.get(PROTO) if trusted else None) or scheme))
         if host:
             fields.append((b"X-Forwarded-Host", host))
         return [self._host, *self._ours(fields), *self._last]

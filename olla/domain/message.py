@@ -165,6 +165,7 @@ class Request(msgspec.Struct):
         same head, as most are that come on one connection.  Not more than one thing for each endpoint.
     :ivar admitted: the limiters' header fields, once they have let it in; ``None`` before.
     :ivar asked: what fires with their verdict, where another process has them and was asked; ``None`` before.
+    :ivar secure: whether it came over TLS.
     """
 
     method: bytes
@@ -181,6 +182,7 @@ class Request(msgspec.Struct):
     index: dict[bytes, bytes] | None = None
     admitted: Sequence[tuple[bytes, bytes]] | None = None
     asked: Any = None
+    secure: bool = False
     _size: int = -1
 
     def commit(self) -> None:

@@ -53,6 +53,7 @@ def request_of(stock: StockRequest, now: float) -> Request:
         received=getattr(stock, "received", 0.0) or now,
         admitted=getattr(stock, "admitted", None),
         asked=getattr(stock, "verdict", None),
+        secure=stock.isSecure(),
     )
     if head is not None and request.target == head.target:  # a resource of somebody's may hang us deeper
         request.made, request.index = head.made, head.index

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
@@ -56,6 +56,7 @@ class Channel(Protocol):
         self.slow = False
         self.send: Callable[[bytes], None]
         self._peer = ""
+        self._secure = False
         self._gatherer: RequestGatherer
         self._request: Request | None = None
         self._intake: Intake | None = None
@@ -80,6 +81,7 @@ class Channel(Protocol):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
         self.send = transport.write
+        self._secure = ISSLTransport.providedBy(transport)
         self._peer = unmapped(getattr(transport.getPeer(), "host", ""))
         self._gatherer = RequestGatherer(factory.sizes.head + ALLOWANCE)
         transport.registerProducer(self, True)
@@ -243,6 +245,7 @@ class Channel(Protocol):
             False,
             head.made,
             head.index,
+            secure=self._secure,
         )
         self.persistent = head.persistent and not factory.draining
         if length <= 0:
