@@ -43,8 +43,8 @@ TOOL_KEYS = frozenset({"tools", "functions", "tool_choice", "function_call"})
 MODEL_KEYS = keys("model")
 NAME_KEYS = keys("name")
 SESSION_KEYS = keys("session")
-REALTIME = "/realtime"
-"""In the paths of calls that may name their model in the query beside a body, or in ``session``."""
+"""Where calls of ``/realtime`` may name their model; or in the query, beside a body."""
+
 ASKED_KEYS = keys("model", "stream", *sorted(TOOL_KEYS))
 
 IMAGE = re.compile(rb'"(?:type"\s*:\s*"(?:image_url|image|input_image)"|data:image/|images"\s*:\s*\[\s*")')
@@ -116,7 +116,7 @@ def requirements(
     where = named = ""
     if "s/" in path:
         where, named = model_in_path(path, body.size, escaped), objects.in_path(path)
-    if not where and query and (not body.size or REALTIME in path):
+    if not where and query and (not body.size or objects.REALTIME in path):
         where = model_in_query(query)
     makes = path.endswith(objects.MAKERS)
     if not body.size:
@@ -211,7 +211,7 @@ def _scan(path: str, data: bytes) -> tuple[str, bool, bool]:
     if not model and path in NATIVE_PATHS:
         named = {key: (start, stop) for key, start, stop in members(data, NAME_KEYS)}
         model = _string(data, named, ["name"])
-    if not model and REALTIME in path:
+    if not model and objects.REALTIME in path:
         model = next((text(data[start:stop]).strip() for start, stop in session_model_spans(data)), "")
     stream = "stream" in found and data.startswith(b"true", found["stream"][0])
     tools = any(key in TOOL_KEYS and not data.startswith(b"null", at[0]) for key, at in found.items())
@@ -257,7 +257,7 @@ def _in_form(
         if name == "model":
             model = where or value.strip()
             spans.append((start, stop))
-        elif name == "session" and multipart and REALTIME in path:
+        elif name == "session" and multipart and objects.REALTIME in path:
             for _, at, end in members(data[start:stop], MODEL_KEYS):
                 if at < end:
                     model = model or text(data[start + at : start + end]).strip()

@@ -13,10 +13,10 @@ from olla.dialect.inspect import (
     NAME_KEYS,
     NATIVE_PATHS,
     PATH_MODEL,
-    REALTIME,
     model_in_query,
     session_model_spans,
 )
+from olla.dialect.objects import REALTIME
 from olla.dialect.scan import SCAN_LIMIT, members
 from olla.domain.message import Body
 from olla.domain.requirements import Requirements

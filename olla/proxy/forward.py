@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from attrs import define
+from msgspec.structs import replace
 
 from olla.balance.affinity import Stay
 from olla.balance.eligible import Plan
@@ -18,7 +19,7 @@ from olla.balance.fleet import Fleet, Lease
 from olla.dialect.envelope import abort_event
 from olla.dialect.inflate import inflated
 from olla.dialect.inspect import requirements
-from olla.dialect.objects import in_path
+from olla.dialect.objects import REALTIME, SECRETS, in_path, made, made_secret, shown_secret
 from olla.dialect.usage import tap_for
 from olla.domain.message import Fields, Head, Request, first
 from olla.domain.requirements import Requirements
@@ -135,6 +136,8 @@ class Forwarder:
             request.get(b"x-olla-session-id"),
             route.rest,
         )
+        if REALTIME in route.path and not wanted.object:
+            wanted = replace(wanted, object=shown_secret(request.get(b"authorization")))
         story.model, story.stream, story.session = wanted.model, wanted.stream, wanted.session
         return wanted
 
@@ -173,7 +176,7 @@ class Forwarder:
         tap = tap_for(kind, packed, reply.head.length)
         keep: Keep | None = tap.keep if tap is not None else None
         if wanted.makes and story.status < 300 and story.request.method == b"POST":
-            keep = self._learning(reply.head, lease.member.name, keep)
+            keep = self._learning(reply.head, wanted.path, lease.member.name, keep)
         if gathers(reply.head, kind, self.profile, story.stream):
             exchange = Gathering(exchange)
         try:
@@ -199,13 +202,14 @@ class Forwarder:
             story.outcome = "success" if story.status < 500 else "error"
             self.fleet.succeeded(lease, self.clock())
 
-    def _learning(self, head: Head, maker: str, keep: Keep | None) -> Keep | None:
+    def _learning(self, head: Head, path: str, maker: str, keep: Keep | None) -> Keep | None:
         """Remember who has made an object, once the head of the answer or the beginning of its body names it."""
         name = in_path((first(head.fields, b"location") or b"").decode("latin-1"))
         if name:
             self.objects.place(name, maker)
         elif _described(head)[1] is None:
-            return Learning(lambda name: self.objects.place(name, maker)).beside(keep)
+            read = made_secret if path.endswith(SECRETS) else made
+            return Learning(read, lambda name: self.objects.place(name, maker)).beside(keep)
         return keep
 
     def _refuse(self, exchange: IExchange, refusal: Refusal, story: Story, stay: Stay | None = None) -> None:

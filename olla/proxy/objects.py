@@ -9,7 +9,6 @@ from cachetools import TTLCache
 
 from olla.balance.eligible import Plan
 from olla.balance.member import Member
-from olla.dialect.objects import made
 from olla.domain.requirements import Requirements
 from olla.errors import NoEndpoints, ObjectNotFound
 from olla.pending import Pending
@@ -71,9 +70,11 @@ class Learning:
     """
     Waits for an object's id in the beginning of an answer, so that it is known while the answer still comes.
 
+    :ivar read: finds it in what has come so far; ``""`` when it is not there yet.
     :ivar learned: told the id; nobody is when 64 KiB have come without one.
     """
 
+    read: Callable[[bytes], str]
     learned: Callable[[str], None]
     _seen: bytes | None = field(init=False, default=b"")
 
@@ -89,7 +90,7 @@ class Learning:
         return both
 
     def _look(self, seen: bytes) -> None:
-        name = made(seen)
+        name = self.read(seen)
         if name:
             self.learned(name)
         self._seen = None if name or len(seen) >= ENOUGH else seen

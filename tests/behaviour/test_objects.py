@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.support import (
@@ -73,6 +74,13 @@ class Objects(ProxyCase):
         """Have something made, and say by whom."""
         return self.by(self.post(RESPONSES, {"model": "m", **body}))
 
+    def lose(self, name: str) -> None:
+        """Have an endpoint configured no more."""
+        assert self.proxy is not None
+        fleet = self.proxy.parts.fleet
+        fleet.replace([member.endpoint for member in fleet.members if member.name != name])
+        self.proxy.parts.plans.forget()
+
     def test_known(self) -> None:
         """Reading, going on from and deleting go to the one that made it, each time."""
         makers = [self.make(), self.make(stream=True)]
@@ -118,6 +126,27 @@ class Objects(ProxyCase):
             ended = self.post(f"{calls}/rtc_{name}/hangup", b"")
             self.assertEqual(ended.field("X-Olla-Endpoint"), name)
 
+    def test_secrets(self) -> None:
+        """A secret for calls of ``/realtime`` leads to who has made it, under either shape of its answer (§2)."""
+        base = "/olla/openai/v1/realtime"
+        shapes = {"client_secrets": {"value": "ek_%s", "session": {"id": "s"}}, "sessions": {"id": "s"}}
+        shapes["sessions"]["client_secret"] = {"expires_at": 1, "value": "ek_%s"}
+        for path, shape in shapes.items():
+            for name, store in self.stores.items():
+                store.play = says(answer(json.dumps(shape).replace("%s", f"{path}_{name}").encode()))
+            session = {"session": {"type": "realtime", "model": "m"}}
+            makers = [self.by(self.post(f"{base}/{path}", session)) for _ in range(2)]
+            self.assertEqual(sorted(makers), ["a", "b"])
+            for name in (*makers, *reversed(makers), *makers):
+                bearer = f"Bearer ek_{path}_{name}"
+                call = request("POST", f"{base}/calls", b"v=0", Content_Type="application/sdp", Authorization=bearer)
+                self.assertEqual(self.send(call).field("X-Olla-Endpoint"), name)
+        self.lose(makers[0])
+        bearer = f"Bearer ek_sessions_{makers[0]}"
+        lost = self.send(request("POST", f"{base}/calls", b"v=0", Authorization=bearer))
+        self.assertEqual((lost.status, lost.json["error"]["code"]), (404, "OBJECT_NOT_FOUND"))
+        self.assertNotIn(b"ek_", lost.got)
+
     def test_unknown(self) -> None:
         """What nobody has told of is looked for at one after the other; only a GET is."""
         for name in ("resp_a", "resp_b"):
@@ -133,9 +162,6 @@ class Objects(ProxyCase):
     def test_gone(self) -> None:
         """When the endpoint that has it is configured no more it is not found, and nobody else is asked."""
         name = self.make()
-        assert self.proxy is not None
-        fleet = self.proxy.parts.fleet
-        fleet.replace([member.endpoint for member in fleet.members if member.name != name])
-        self.proxy.parts.plans.forget()
+        self.lose(name)
         client = self.get(f"{RESPONSES}/resp_{name}")
         self.assertEqual((client.status, client.json["error"]["code"]), (404, "OBJECT_NOT_FOUND"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.dialect.inspect import requirements
-from olla.dialect.objects import in_path, made
+from olla.dialect.objects import in_path, made, made_secret, shown_secret
 from olla.domain.message import Body
 
 
@@ -77,3 +77,23 @@ class BodyTests(SynchronousTestCase):
         ):
             found = [made(data[:cut]) for cut in range(len(data) + 1)]
             self.assertEqual((set(found), found[-1]), ({"", "resp_1"}, "resp_1"))
+
+
+class SecretTests(SynchronousTestCase):
+    """Secrets for calls of ``/realtime``, whose names do not tell them."""
+
+    def test_found(self) -> None:
+        """One name in the answer that made it and in the field that shows it; nothing odd fails."""
+        name = shown_secret(b"Bearer ek_1")
+        self.assertNotIn("ek_1", name)
+        self.assertNotEqual(name, shown_secret(b"Bearer ek_2"))
+        for answer in (
+            b'{"value": "ek_1", "expires_at": 2, "session": {"value": "x"}}',
+            b'{"id": "s", "client_secret": {"expires_at": 2, "value": "ek_1"}}',
+            b'{"id": "s", "value": "x", "client_secret": {"value": "ek_1"}, "mo',
+        ):
+            self.assertEqual(made_secret(answer), name, answer)
+        for answer in (b"", b"{", b'{"value": 1}', b'{"value": ""}', b'{"client_secret": "x"}', b'{"value": "ek_'):
+            self.assertEqual(made_secret(answer), "", answer)
+        for field in (None, b"", b"Bearer", b"Bearer ", b"Basic ek_1", b"Bearer a b"):
+            self.assertEqual(shown_secret(field), "", field)
