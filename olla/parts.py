@@ -24,6 +24,7 @@ from olla.catalog.facts import FactReader
 from olla.catalog.shown import EndpointView
 from olla.config import Config
 from olla.dialect.identity import Identities
+from olla.domain.memo import Memo
 from olla.domain.message import Request
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
@@ -57,9 +58,6 @@ from olla.watch import Watch
 from olla.web.app import App, Pages
 from olla.web.unread import Unread
 from olla.wire.transport import at_once
-
-REMEMBERED_PATHS = 4096
-LONGEST = 256
 
 
 class Parts:
@@ -111,7 +109,7 @@ class Parts:
             config.model_registry.enable_unifier,
         )
         self.readiness = Readiness()
-        self._supported: dict[tuple[str, str], bool] = {}
+        self._supported: Memo[tuple[str, str], bool] = Memo()
         self.asker = Asker(reactor, __version__)
         self.adapter = Adapter(self.profiles, assembly.Trusted(config), __version__, assembly.measures(config))
         self.watch = Watch(
@@ -257,10 +255,7 @@ class Parts:
         if answer is None:
             known = self.profiles.get(profile)
             answer = known is not None and any(path.endswith(one) for one in known.paths if one != "/")
-            if len(path) <= LONGEST:
-                if len(self._supported) >= REMEMBERED_PATHS:
-                    self._supported.clear()
-                self._supported[profile, path] = answer
+            self._supported.keep((profile, path), answer, len(path))
         return answer
 
     def _locate(self, wanted: Requirements) -> Located | None:

@@ -12,6 +12,7 @@ from enum import Enum
 from urllib.parse import quote
 
 from olla.domain.endpoint import Endpoint
+from olla.domain.memo import Memo
 from olla.domain.message import Block, Fields, Head, Request
 from olla.domain.routing import Decision
 
@@ -106,7 +107,6 @@ OWN = frozenset(
 )
 
 LONGEST = 256
-REMEMBERED = 1000
 REAL_IP, PROTO, FORWARDED_HOST = b"x-real-ip", b"x-forwarded-proto", b"x-forwarded-host"
 
 
@@ -144,7 +144,7 @@ class EndpointFields:
         if endpoint.credential is not None or not endpoint.forward_client_auth:
             self._request.update(dict.fromkeys(CREDENTIALS, DROP))
         self._reply = {**REPLY, **{name: DROP for name in names if REPLY.get(name) is not KEEP}}
-        self._clients: dict[tuple[str, str, str], Block] = {}
+        self._clients: Memo[tuple[str, str, str], Block] = Memo()
         self._via = f"1.1 olla/{version}".encode()
         self._via_field = (b"Via", self._via)
         self._proxied_by = (b"X-Proxied-By", f"Olla/{version}".encode())
@@ -177,11 +177,7 @@ class EndpointFields:
         key = (request.peer, request.client, model)
         told = self._clients.get(key)
         if told is None:
-            told = Block(self._told(request, model, {}))
-            if len(model) <= LONGEST:
-                if len(self._clients) >= REMEMBERED:
-                    self._clients.clear()
-                self._clients[key] = told
+            told = self._clients.keep(key, Block(self._told(request, model, {})), len(model))
         return (block, told), fields
 
     def _told(self, request: Request, model: str, seen: Mapping[bytes, bytes]) -> Fields:

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from attrs import define, evolve, field
 
 from olla.balance.member import Member
-from olla.dialect.fields import LONGEST, EndpointFields
+from olla.dialect.fields import EndpointFields
 from olla.dialect.inflate import repacked
 from olla.dialect.measures import Measures
 from olla.dialect.rewrite import rename, rename_target
 from olla.dialect.target import backend_target
 from olla.domain.endpoint import Endpoint
+from olla.domain.memo import Memo
 from olla.domain.message import Outgoing, Request
 from olla.domain.profile import Profile
 from olla.domain.requirements import Requirements
 
 UNKNOWN = Profile(name="auto")
-REMEMBERED = 1000
 FRAMED = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
@@ -38,7 +38,7 @@ class Adapter:
     version: str
     measures: Mapping[str, Measures]
     _shaping: dict[Endpoint, EndpointFields] = field(init=False, factory=dict)
-    _patience: dict[tuple[str, str], float] = field(init=False, factory=dict)
+    _patience: Memo[tuple[str, str], float] = field(init=False, factory=Memo)
 
     def of(self, endpoint: Endpoint) -> EndpointFields:
         """Give what is added to and taken from what goes to ``endpoint`` and comes from it."""
@@ -94,11 +94,8 @@ class Adapter:
         patience = self._patience.get(key)
         if patience is None:
             profile = self.profiles.get(member.profile)
-            patience = profile.patience(model) if profile is not None else 0.0
-            if len(model) <= LONGEST:
-                if len(self._patience) >= REMEMBERED:
-                    self._patience.clear()
-                self._patience[key] = patience
+            found = profile.patience(model) if profile is not None else 0.0
+            patience = self._patience.keep(key, found, len(model))
         return patience
 
     def _target(self, request: Request, rest: bytes, member: Member, shaping: EndpointFields) -> bytes:

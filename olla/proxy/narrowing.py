@@ -8,13 +8,11 @@ from collections.abc import Awaitable, Callable
 from attrs import define, field
 
 from olla.balance.eligible import Plan
+from olla.domain.memo import Memo
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Scope
 from olla.events import Event
 from olla.pending import Pending
-
-REMEMBERED = 4096
-LONGEST = 256
 
 
 @define(eq=False)
@@ -59,7 +57,7 @@ class Plans:
 
     make: Callable[[Scope, Requirements], Plan]
     version: Callable[[], int]
-    _made: dict[tuple[str, str, str, frozenset[str]], Plan] = field(init=False, factory=dict)
+    _made: Memo[tuple[str, str, str, frozenset[str]], Plan] = field(init=False, factory=Memo)
     _of: int = field(init=False, default=-1)
 
     def plan(self, scope: Scope, wanted: Requirements) -> Plan:
@@ -72,10 +70,8 @@ class Plans:
         plan = self._made.get(key)
         if plan is None:
             plan = self.make(scope, wanted)
-            if plan.candidates and not plan.brief and len(wanted.path) + len(wanted.model) <= LONGEST:
-                if len(self._made) >= REMEMBERED:
-                    self._made.clear()  # paths with ids in them would otherwise keep all others out
-                self._made[key] = plan
+            if plan.candidates and not plan.brief:
+                self._made.keep(key, plan, len(wanted.path) + len(wanted.model))
         return plan
 
     def forget(self, event: Event | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import define, evolve, field, frozen
 
 from olla.dialect.target import Target, read_target
+from olla.domain.memo import Memo
 from olla.domain.profile import Profile
 from olla.domain.routing import Scope
 from olla.errors import BadRequest, NotSupported, ProviderDisabled, Refusal, RouteNotFound, UnknownProvider
@@ -14,8 +15,6 @@ from olla.errors import BadRequest, NotSupported, ProviderDisabled, Refusal, Rou
 ROOT = "/olla"
 UNIVERSAL = "proxy"
 RESERVED = frozenset({"proxy", "models", "anthropic"})
-REMEMBERED = 4096
-LONGEST = 256
 READING = frozenset({b"GET", b"HEAD"})
 OLLAMA = frozenset({"ollama"})
 MANAGEMENT = frozenset({"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"})
@@ -81,7 +80,7 @@ class Routes:
     management: bool = False
     _scopes: dict[str, Scope] = field(init=False, factory=dict)
     _listings: dict[tuple[str, str], Listing] = field(init=False, factory=dict)
-    _remembered: dict[bytes, Route] = field(init=False, factory=dict, repr=False)
+    _remembered: Memo[bytes, Route] = field(init=False, factory=Memo, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._arrange()
@@ -115,11 +114,8 @@ class Routes:
         raw, mark, query = target.partition(b"#")[0].partition(b"?")
         found = self._remembered.get(raw)
         if found is None:
-            found = self._find(raw)  # an error is made anew each time: one that is kept keeps all it went through
-            if len(raw) <= LONGEST:
-                if len(self._remembered) >= REMEMBERED:
-                    self._remembered.clear()  # paths with ids in them would otherwise grow it for ever
-                self._remembered[raw] = found
+            # An error is made anew each time: one that is kept keeps all that it went through.
+            found = self._remembered.keep(raw, self._find(raw), len(raw))
         return evolve(found, rest=found.rest + mark + query) if mark else found
 
     @property

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from olla.dialect.fields import LONGEST, REMEMBERED, EndpointFields, spent, told, value
+from olla.dialect.fields import LONGEST, EndpointFields, spent, told, value
 from olla.domain.endpoint import Endpoint
+from olla.domain.memo import MOST
 from olla.domain.message import Fields, Head, Request
 from olla.domain.routing import Decision
 
@@ -81,7 +82,7 @@ class RequestTests(SynchronousTestCase):
         self.assertIsNot(*(maker.to_backend(long, "m" * (LONGEST + 1), False)[0][1] for _ in range(2)))
         first = Request(b"GET", b"/", [], peer="first", client="first")
         (_, told), _ = maker.to_backend(first, "m", False)
-        for number in range(REMEMBERED):
+        for number in range(MOST):
             maker.to_backend(Request(b"GET", b"/", [], peer=str(number)), "m", False)
         (_, again), _ = maker.to_backend(first, "m", False)
         self.assertIsNot(again, told)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.balance.eligible import Plan
+from olla.domain.memo import MOST
 from olla.domain.requirements import Requirements
 from olla.domain.routing import Scope
 from olla.errors import NoEndpoints
 from olla.pending import Pending, Task
-from olla.proxy.narrowing import REMEMBERED, Narrower, Plans, Readiness
+from olla.proxy.narrowing import Narrower, Plans, Readiness
 from tests.balance.support import Scene, endpoint
 
 SCOPE = Scope("/olla/proxy")
@@ -99,9 +100,9 @@ class PlansTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """However many names strangers make up, only so many plans are remembered."""
-        for number in range(REMEMBERED + 5):
+        for number in range(MOST + 5):
             self.plans.plan(SCOPE, Requirements("/x", str(number)))
-        self.assertLessEqual(len(self.plans._made), REMEMBERED)
+        self.assertLessEqual(len(self.plans._made), MOST)
 
     def test_long(self) -> None:
         """Nor is a name or a path of any length kept for the next who comes with it (R56)."""

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from olla.config.profiles import load_profiles
+from olla.domain.memo import MOST
 from olla.domain.profile import Profile
 from olla.errors import BadRequest, NotSupported, ProviderDisabled, Refusal, RouteNotFound, UnknownProvider
-from olla.proxy.routes import REMEMBERED, Routes
+from olla.proxy.routes import Routes
 
 PROFILES = {profile.name: profile for profile in load_profiles(None).profiles}
 PREFIXES = {  # http-api.md §2.4
@@ -156,9 +157,9 @@ class RefusalTests(RoutesCase):
 
     def test_remembered(self) -> None:
         """However many paths come, only so many are remembered, and all are answered rightly."""
-        for number in range(REMEMBERED + 10):
+        for number in range(MOST + 10):
             self.assertEqual(self.routes.find(b"/olla/vllm/%d" % number).rest, b"/%d" % number)
-        self.assertLessEqual(len(self.routes._remembered), REMEMBERED)
+        self.assertLessEqual(len(self.routes._remembered), MOST)
 
     def test_forgotten(self) -> None:
         """A path that is none leaves nothing behind, however often it comes, and neither does a long one (R56)."""
