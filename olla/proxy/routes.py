@@ -10,7 +10,15 @@ from olla.dialect.target import Target, read_target
 from olla.domain.memo import Memo
 from olla.domain.profile import Profile
 from olla.domain.routing import Scope
-from olla.errors import BadRequest, NotSupported, ProviderDisabled, Refusal, RouteNotFound, UnknownProvider
+from olla.errors import (
+    BadRequest,
+    MethodNotAllowed,
+    NotSupported,
+    ProviderDisabled,
+    Refusal,
+    RouteNotFound,
+    UnknownProvider,
+)
 
 ROOT = "/olla"
 UNIVERSAL = "proxy"
@@ -23,6 +31,7 @@ LIST, UNLISTED = "/api/list", "running models list not supported in multi-instan
 RUNNING = "/api/ps"
 OPENAI_MODELS = "/v1/models"
 NEVER_PROXIED = frozenset({b"CONNECT", b"TRACE"})
+PROXIED = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 @frozen
@@ -143,7 +152,7 @@ class Routes:
             return False
         return not self.unsupported(method, route)
 
-    def unsupported(self, method: bytes, route: Route) -> NotSupported | None:
+    def unsupported(self, method: bytes, route: Route) -> NotSupported | MethodNotAllowed | None:
         """
         Give the refusal of what cannot be spread over several backends (http-api.md §2.4), or must not go to any.
 
@@ -151,7 +160,7 @@ class Routes:
         ``CONNECT`` has no end (RFC 9110 §9.3.6, §9.3.8).
         """
         if method in NEVER_PROXIED:
-            return NotSupported(f"{method.decode()} is not proxied")
+            return MethodNotAllowed(f"Method {method.decode()} not allowed", allow=PROXIED)
         if route.managing and not self.management:
             return NotSupported(UNMANAGED)
         if route.path == LIST and route.scope.profiles == OLLAMA:
