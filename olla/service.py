@@ -23,6 +23,7 @@ from olla.web.process import summary
 from olla.web.site import FrontSite
 from olla.wire.door import Door
 from olla.wire.front import ChannelFactory
+from olla.wire.transport import AtOncePort
 
 SWEEP = 0.2
 LAST_CALL = 0.5
@@ -236,7 +237,7 @@ class ProxyService(MultiService):
     async def _stop(self) -> None:
         self._log.info("Stopping: no new connections", busy=self._busy())
         self.parts.admission.draining = True
-        await gatherResults([_done(port.stopListening()) for port in self.ports])
+        await gatherResults([_done(_closed(port)) for port in self.ports])
         until = self.parts.clock() + self._config.server.shutdown_timeout
         for front in self.fronts:
             front.drain()
@@ -299,6 +300,10 @@ class ProxyService(MultiService):
 
     def _swept(self, _: object) -> None:
         self._sweeping = False
+
+
+def _closed(port: Any) -> Any:
+    return port.leave_nobody() if isinstance(port, AtOncePort) else port.stopListening()
 
 
 def _done(waiting: Any) -> Deferred[Any]:

@@ -27,6 +27,10 @@ else:
     _Base = object
 
 
+ACCEPTS = 20
+"""Rounds of accepting; Twisted takes 20 more in each until nobody is left, so thousands in all."""
+
+
 class AtOnce(_Base):
     """What a TCP transport does otherwise than Twisted's."""
 
@@ -85,6 +89,20 @@ class AtOncePort(tcp.Port):
     """Accepts connections that send at once."""
 
     transport = AtOnceServer
+    _leaves_nobody = False
+
+    def leave_nobody(self) -> Any:
+        """Stop listening, as ``stopListening``, and accept whoever has connected by then: closing would reset them."""
+        self._leaves_nobody = True
+        return self.stopListening()
+
+    def connectionLost(self, reason: Any) -> None:
+        """Close the socket."""
+        if self._leaves_nobody:
+            self.disconnecting = False
+            for _ in range(ACCEPTS):
+                self.doRead()
+        super().connectionLost(reason)
 
 
 class AtOnceConnector(tcp.Connector):

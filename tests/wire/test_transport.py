@@ -201,6 +201,21 @@ class ReactorTests(TestCase):
         listening.close()
         await self.connected(port, server, "127.0.0.1")
 
+    async def test_leaves_nobody(self) -> None:
+        """Who has connected and is not accepted when a port is closed is accepted then, and not reset (R64)."""
+        for close, made in (("leave_nobody", True), ("stopListening", False)):
+            server = Talks()
+            port = at_once(reactor, Logger()).listenTCP(0, server, interface="127.0.0.1")
+            port.stopReading()
+            with socket.create_connection(("127.0.0.1", port.getHost().port)) as client:
+                await getattr(port, close)()
+                self.assertEqual(server.talk.made.called, made, close)
+                if made:
+                    server.talk.transport.write(b"here")
+                    self.assertEqual(client.recv(10), b"here")
+                    server.talk.transport.loseConnection()
+                    await server.talk.lost
+
     async def test_ipv6(self) -> None:
         """IPv6 too."""
         server = Talks()
