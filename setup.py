@@ -32,6 +32,7 @@ setup(
         "service-identity>=24",
         "zope.interface>=7",
         "httptools>=0.7,<0.10",
+        "hyperlink>=21",
         "msgspec>=0.20,<0.23",
         "attrs>=25",
         "cattrs>=25",

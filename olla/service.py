@@ -209,27 +209,26 @@ class ProxyService(MultiService):
         self._log.info("Olla started, waiting for requests...", engine=self._config.proxy.engine)
 
     def _listen(self) -> None:
-        self._listen_on(self._reactor, self.parts.network)
+        self._listen_on(self.parts.network)
 
-    def _listen_on(self, reactor: Any, network: Any) -> None:
+    def _listen_on(self, network: Any) -> None:
         """
         Open what is configured.
 
-        :param reactor: opens what endpoint strings say.
-        :param network: opens the port.
+        :param network: opens the port, or what endpoint strings say.
         """
         server = self._config.server
         if server.listen:
             for text in server.listen:
-                self._open(reactor, text)
+                self._open(network, text)
             return
         for interface in _interfaces(server.host):
             front = self.fronts[0]
             self.ports.append(network.listenTCP(server.port, front, backlog=4096, interface=interface))
 
-    def _open(self, reactor: Any, text: str) -> None:
+    def _open(self, network: Any, text: str) -> None:
         errors: list[BaseException] = []
-        opening = serverFromString(reactor, text).listen(self.fronts[0])
+        opening = serverFromString(network, text).listen(self.fronts[0])
         opening.addCallbacks(self.ports.append, lambda failure: errors.append(failure.value))
         if errors:
             raise CannotOpen(text, errors[0])

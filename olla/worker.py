@@ -200,7 +200,7 @@ class WorkerService(ProxyService):
     def _listen(self) -> None:
         descriptors = range(FIRST_PORT, FIRST_PORT + self._setting.ports)
         sockets = Inherited(self.parts.network, self._reactor, descriptors)
-        self._listen_on(sockets, sockets)
+        self._listen_on(sockets)
 
     async def _stop(self) -> None:
         await super()._stop()
